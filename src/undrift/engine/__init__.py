@@ -1,0 +1,1 @@
+"""What Undrift does: reconciling, planning, ordering, guarding, applying. Pure or over interfaces; no target by name."""

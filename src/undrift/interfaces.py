@@ -1,0 +1,296 @@
+"""The outside world on one page: what the engine and the agent expect of it.
+
+Each interface says what an implementation must and must not do. Every call may take long: callers give it
+a deadline. Everything but cancellation is raised as an `errors.UndriftError`; anything else is a defect.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from typing import Any, Protocol
+
+from undrift.model import (
+    application,
+    event,
+    health,
+    inventory,
+    plan,
+    record,
+    resource,
+    source,
+    target,
+)
+
+
+class Clock(Protocol):
+    """The wall clock, for windows and expiry only; durations come from the event loop."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, UTC."""
+        ...
+
+
+class SecretResolver(Protocol):
+    """Finds credentials where a declaration says they are."""
+
+    async def resolve(self, credential: source.Credential) -> str:
+        """The value. Raises `CredentialMissing`. Never logs, caches on disk or puts it in an exception."""
+        ...
+
+
+class Decryptor(Protocol):
+    """Decrypts encrypted files in memory."""
+
+    async def decrypt(self, content: bytes, name: str) -> bytes | None:
+        """The plain content, or None when `content` is not encrypted. Raises `DecryptionFailed`."""
+        ...
+
+
+class Source(Protocol):
+    """Where desired state is kept. One instance serves every application that uses the source."""
+
+    async def resolve(self) -> source.Revision:
+        """The revision that the reference names now. Cheap; concurrent calls share one request."""
+        ...
+
+    async def digests(self, revision: source.Revision, paths: Sequence[str]) -> Mapping[str, str]:
+        """The content digest of each path (absent = missing), without fetching content. Cheap."""
+        ...
+
+    async def fetch(self, revision: source.Revision, path: str) -> source.Artifact:
+        """The files of one path. Raises `PathMissing`, `ArtifactRefused`."""
+        ...
+
+    async def close(self) -> None:
+        """Give back processes and files."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Document:
+    """One rendered document: its data, and where its fields are declared.
+
+    `positions` maps a path of keys and indexes to (line, column) in `file`; missing paths fall back to
+    their nearest parent.
+    """
+
+    data: Any
+    file: str
+    positions: Mapping[tuple[str | int, ...], tuple[int, int]] = dataclasses.field(default_factory=dict, repr=False)
+    secret: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a renderer made of an artifact: documents, and the files they may refer to.
+
+    `encrypted` names the files whose content was decrypted: everything from them is secret. `tools` maps
+    each tool that took part to its version, for the lock.
+    """
+
+    documents: tuple[Document, ...]
+    files: Mapping[str, source.File] = dataclasses.field(default_factory=dict, repr=False)
+    encrypted: frozenset[str] = frozenset()
+    tools: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+class Renderer(Protocol):
+    """Turns an artifact into documents, deterministically."""
+
+    def version(self) -> str:
+        """Name and version of what renders, for the lock."""
+        ...
+
+    async def render(
+        self, artifact: source.Artifact, settings: Mapping[str, Any], facts: target.Facts
+    ) -> Rendered:
+        """Documents in the order of their files. Raises a `RenderError`. Reads nothing but its arguments."""
+        ...
+
+
+class Session(Protocol):
+    """One open connection to a target. Used by one reconcile at a time unless the provider says otherwise."""
+
+    async def discover(self) -> target.Facts:
+        """What rendering may depend on, with a digest of it."""
+        ...
+
+    async def observe(
+        self, ids: Collection[resource.ResourceId], owner: inventory.Owner
+    ) -> resource.LiveState:
+        """The resources of `ids` that exist and everything that bears `owner`'s mark.
+
+        Returns or raises: a failed look is never an absence. Must not modify the target.
+        """
+        ...
+
+    async def preview(self, situation: plan.Situation) -> plan.Previews:
+        """What only the target can say about the changes to come. Must not modify the target."""
+        ...
+
+    async def intend(self, changes: Sequence[plan.Change], owner: inventory.Owner, revision: str) -> None:
+        """Write ownership marks ahead of a wave, where marks live apart from the resources; else nothing."""
+        ...
+
+    async def apply(self, change: plan.Change, owner: inventory.Owner, revision: str) -> None:
+        """Carry out one change and mark it as `owner`'s. Returns when the target acknowledged; raises else.
+
+        Must refuse (`ChangeConflict`) where compare-and-set is possible and the target moved since `live`.
+        Raises `OutcomeUnknown` when it cannot tell whether the change was made.
+        """
+        ...
+
+    def watch(self) -> AsyncIterator[frozenset[resource.ResourceId]]:
+        """Hints that something may have changed (an empty set: anything). Only where `watch` is declared."""
+        ...
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        ...
+
+
+class Provider(Protocol):
+    """The code for one kind of target."""
+
+    def capabilities(self, place: target.Target) -> target.Capabilities:
+        """What can be done with such a target."""
+        ...
+
+    def load(self, rendered: Rendered, facts: target.Facts, place: target.Target) -> resource.DesiredState:
+        """Native documents and files → resources, each with its origin. Pure.
+
+        Raises `ValidationError`s, all at once (`errors.Several`).
+        """
+        ...
+
+    def scopes(self, place: target.Target, ids: Collection[resource.ResourceId]) -> frozenset[str]:
+        """Names of what must not be worked on by two applications at once on this target."""
+        ...
+
+    async def connect(self, place: target.Target, secrets: SecretResolver) -> Session:
+        """Open a session. Raises `TargetUnavailable` or `TargetDenied`."""
+        ...
+
+
+class Lease(Protocol):
+    """The right to work on an application, with a fencing epoch."""
+
+    epoch: int
+
+    async def check(self) -> None:
+        """Raise `LeaseLost` unless this lease still holds by the database's clock."""
+        ...
+
+
+class Ledger(Protocol):
+    """What applying writes down: intents durably before, outcomes after. One transaction each."""
+
+    async def begin(self, lease: Lease, wave: plan.Wave, digest: str, revision: str) -> None:
+        """Inventory entries PENDING (existing ones keep their state) and journal intents, fenced by the lease."""
+        ...
+
+    async def finish(self, lease: Lease, results: Sequence[plan.ChangeResult], revision: str) -> None:
+        """Inventory entries CONFIRMED or removed by outcome; journal outcomes, fenced by the lease.
+
+        FAILED and UNKNOWN leave entries as they were; a deleted resource's entry goes when it is APPLIED.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Memory:
+    """All that a reconcile needs to know about an application from earlier ones, read in one go.
+
+    `last_good` is the revision whose desired state was prepared and applied last; `fresh` is whether the
+    database never knew this application.
+    """
+
+    inventory: inventory.Inventory
+    last_good: source.Revision | None = None
+    held_back: tuple[record.HeldBack, ...] = ()
+    approvals: tuple[record.Approval, ...] = ()
+    hold: record.Hold | None = None
+    resumed: bool = True
+
+
+class Database(Protocol):
+    """What we remember. Every write that changes an application's state is fenced by its lease's epoch."""
+
+    async def recall(self, name: str) -> Memory:
+        """Everything known about one application; empty and not resumed when it was never seen."""
+        ...
+
+    async def recall_all(self) -> Mapping[str, Memory]:
+        """The same for every known application, for a quick start."""
+        ...
+
+    async def acquire(self, names: Collection[str], holder: str, seconds: float) -> Mapping[str, Lease]:
+        """Leases on those of `names` that are free or already the holder's, in one transaction."""
+        ...
+
+    async def renew(self, holder: str, seconds: float) -> frozenset[str]:
+        """Extend all leases of a holder that have not run out; returns their names."""
+        ...
+
+    async def release(self, holder: str, names: Collection[str] | None = None) -> None:
+        """Give leases back."""
+        ...
+
+    def ledger(self, name: str) -> Ledger:
+        """The ledger of one application."""
+        ...
+
+    async def settle(self, lease: Lease, name: str, outcome: record.Reconciliation) -> None:
+        """Remember what a reconcile came to: last good, held back, stale approvals dropped. Durable."""
+        ...
+
+    async def learn(self, lease: Lease, name: str, entries: Collection[inventory.Entry]) -> None:
+        """Inventory re-learned from marks on the target."""
+        ...
+
+    async def approve(self, approval: record.Approval) -> None:
+        """Store an approval."""
+        ...
+
+    async def hold(self, hold: record.Hold | None, name: str) -> None:
+        """Set or lift a temporary suspension."""
+        ...
+
+    async def resume(self, name: str) -> None:
+        """A person has seen why: the application may change its target again."""
+        ...
+
+    async def forget(self, lease: Lease, name: str) -> None:
+        """The application is gone for good: drop all but its history."""
+        ...
+
+    async def close(self) -> None:
+        """Flush what is batched and close."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Peer:
+    """What an application's dependency looks like to it."""
+
+    name: str
+    health: health.Health
+    in_sync: bool
+
+
+Peers = Mapping[str, Peer]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an application sees of the others and of the world's time.
+
+    `project` is the one it belongs to; `source_url` the place its files come from.
+    """
+
+    project: application.Project = application.DEFAULT_PROJECT
+    peers: Peers = dataclasses.field(default_factory=dict)
+    claims: inventory.Claims = dataclasses.field(default_factory=dict)
+    source_url: str = ""
+    now: float = 0.0

@@ -1,0 +1,166 @@
+"""The unit that is reconciled: source + renderer + target + policy."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+from undrift import errors
+
+
+class Mode(enum.StrEnum):
+    """Who lets a plan run."""
+
+    AUTOMATIC = "automatic"
+    APPROVAL = "approval"
+    OBSERVE = "observe"
+
+
+class OnFailure(enum.StrEnum):
+    """What happens after a change failed during apply."""
+
+    STOP = "stop"
+    ROLLBACK = "rollback"
+
+
+class DeletionPolicy(enum.StrEnum):
+    """What happens to what an application owns when its document is removed from Git."""
+
+    APPROVE = "approve"
+    DELETE = "delete"
+    ORPHAN = "orphan"
+
+
+class WindowKind(enum.StrEnum):
+    """Whether changes are allowed or denied while a window is open."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Window:
+    """A recurring span of wall-clock time.
+
+    `days` are ISO weekdays (1 = Monday); `start` and `end` are minutes after local midnight in the IANA
+    zone `zone`; an `end` not after `start` lies on the next day.
+    """
+
+    kind: WindowKind
+    days: frozenset[int]
+    start: int
+    end: int
+    zone: str = "UTC"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DeletionLimit:
+    """Stop when more than `count`, or more than `percent` of at least `count` owned, would be deleted."""
+
+    count: int = 10
+    percent: int = 30
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Retry:
+    """Capped exponential back-off, in seconds; `limit` attempts (0 = for ever)."""
+
+    first: float = 5.0
+    cap: float = 300.0
+    factor: float = 2.0
+    limit: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ignore:
+    """A field path (dotted, `*` matches one step) of resources (glob on their id) that we leave alone."""
+
+    resources: str
+    path: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Policy:
+    """How an application is kept true. The defaults are those of the product.
+
+    `adopt`: globs on resource ids that may be taken over although they exist already and are nobody's.
+    `recreate`: globs on ids that may be deleted and made again when a field cannot be changed in place.
+    `delete_protected`: globs on ids that may be pruned although they are protected or hold data.
+    """
+
+    mode: Mode = Mode.AUTOMATIC
+    prune: bool = True
+    self_heal: bool = True
+    on_failure: OnFailure = OnFailure.STOP
+    deletion_limit: DeletionLimit = DeletionLimit()
+    retry: Retry = Retry()
+    windows: tuple[Window, ...] = ()
+    adopt: tuple[str, ...] = ()
+    recreate: tuple[str, ...] = ()
+    delete_protected: tuple[str, ...] = ()
+    ignore: tuple[Ignore, ...] = ()
+    allow_empty: bool = False
+    health_timeout: float = 300.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SourceReference:
+    """Which source, and the path in it."""
+
+    name: str
+    path: str = "."
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RendererSettings:
+    """Which renderer and what it is told."""
+
+    kind: str = "plain"
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Application:
+    """A declared application (`kind: Application`).
+
+    `name` is its identity; `moved_from` are names it had before. `takes_from` names applications whose
+    resources it may take over in one step. `decommissioned` is set by the agent for an application whose
+    document left Git while it still owns something.
+    """
+
+    name: str
+    source: SourceReference
+    target: str
+    renderer: RendererSettings = RendererSettings()
+    policy: Policy = Policy()
+    project: str = "default"
+    namespace: str = ""
+    interval: float = 300.0
+    depends_on: tuple[str, ...] = ()
+    moved_from: tuple[str, ...] = ()
+    takes_from: tuple[str, ...] = ()
+    deletion_policy: DeletionPolicy = DeletionPolicy.APPROVE
+    suspended: bool = False
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    origin: errors.Origin | None = None
+    decommissioned: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Project:
+    """What applications of a project may use (`kind: Project`): globs; an empty tuple allows nothing.
+
+    `sources` match URLs or names, `targets` names, `namespaces` and `kinds` those of resources.
+    """
+
+    name: str
+    sources: tuple[str, ...] = ("*",)
+    targets: tuple[str, ...] = ("*",)
+    namespaces: tuple[str, ...] = ("*",)
+    kinds: tuple[str, ...] = ("*",)
+    deletion_policy: DeletionPolicy | None = None
+
+
+DEFAULT_PROJECT = Project("default")

@@ -1,0 +1,116 @@
+"""What one reconcile came to, and what is remembered between two."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+
+from undrift import errors
+from undrift.model import health, plan, source
+
+
+class Phase(enum.StrEnum):
+    """The steps of a reconcile, in order."""
+
+    RESOLVE = "resolve"
+    FETCH = "fetch"
+    DISCOVER = "discover"
+    RENDER = "render"
+    LOAD = "load"
+    VALIDATE = "validate"
+    OBSERVE = "observe"
+    PREVIEW = "preview"
+    PLAN = "plan"
+    GUARD = "guard"
+    APPLY = "apply"
+    VERIFY = "verify"
+
+
+PREPARING = frozenset({Phase.FETCH, Phase.RENDER, Phase.LOAD, Phase.VALIDATE})
+"""The phases in which a failure is the commit's own fault: it is held back."""
+
+
+class Ending(enum.StrEnum):
+    """How a reconcile ended."""
+
+    IN_SYNC = "in sync"
+    APPLIED = "applied"
+    WAITING = "waiting"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled back"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failure:
+    """Where in the story something failed, and with what."""
+
+    phase: Phase
+    error: errors.UndriftError
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HeldBack:
+    """A revision that failed (before or during apply) and is not tried again until something changes.
+
+    `inputs` is the digest of the lock's inputs where known: the same commit with other tools is tried anew.
+    """
+
+    application: str
+    revision: str
+    phase: Phase
+    code: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's yes to one plan digest of one application; `at` is seconds since the epoch."""
+
+    application: str
+    digest: str
+    by: str
+    at: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Hold:
+    """A temporary suspension: it ends by itself at `until` (seconds since the epoch)."""
+
+    application: str
+    until: float
+    by: str
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """The value one reconcile returns; everything recorded, shown or sent is made from it, once.
+
+    `revision` is the newest one seen, `applied_revision` the one whose desired state was used (the last
+    good one while `held_back` is set). `seconds` maps a phase to the time it took.
+    """
+
+    id: str
+    application: str
+    ending: Ending
+    started: float
+    revision: source.Revision | None = None
+    applied_revision: source.Revision | None = None
+    plan: plan.Plan | None = None
+    verdict: plan.Verdict | None = None
+    results: tuple[plan.ChangeResult, ...] = ()
+    health: health.Health = health.UNKNOWN
+    failure: Failure | None = None
+    held_back: HeldBack | None = None
+    warnings: tuple[errors.UndriftError, ...] = ()
+    seconds: Mapping[Phase, float] = dataclasses.field(default_factory=dict)
+    rollback: Reconciliation | None = None
+
+    @property
+    def drifted(self) -> bool:
+        """Whether live differed though desired did not change."""
+        found = self.plan
+        return found is not None and any(
+            change.reason is plan.Reason.DRIFT for change in (*found.changes, *found.withheld)
+        )

@@ -1,0 +1,89 @@
+"""One thing in a target: as it is declared, and as it is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from undrift import errors
+from undrift.model import health, inventory
+from undrift.model.identity import ResourceId
+
+__all__ = ["DesiredState", "Fields", "LiveResource", "LiveState", "Resource", "ResourceId", "Unknown"]
+
+Fields = Mapping[str, Any]
+"""What is compared of a resource: field name → JSON-like value, `Secret` or `Unknown`."""
+
+EMPTY: Fields = {}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unknown:
+    """A desired value that will be known only once an earlier change was made; `source` says which."""
+
+    source: str
+
+    def __str__(self) -> str:
+        return f"(known after {self.source})"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource as it is declared.
+
+    `depends_on` are edges: what must be there before. `excludes` cannot exist beside it (a file where a
+    folder was): their deletes come first. `moved_from` is its id before it was renamed. `protected`
+    resources are never pruned unless Git says so. `settings` are for the provider alone (what is needed
+    to apply and never compared).
+    """
+
+    id: ResourceId
+    fields: Fields
+    origin: errors.Origin | None = None
+    wave: int = 0
+    depends_on: tuple[ResourceId, ...] = ()
+    excludes: tuple[ResourceId, ...] = ()
+    moved_from: ResourceId | None = None
+    protected: bool = False
+    adopt: bool = False
+    settings: Fields = dataclasses.field(default_factory=lambda: EMPTY)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LiveResource:
+    """A resource as it is on the target.
+
+    `fields` hold what a declaration could compare with, in the same form. `mark` is the ownership mark
+    found on (or for) it. `managers` are other writers seen on it. `depends_on` orders deletes.
+    """
+
+    id: ResourceId
+    fields: Fields
+    mark: inventory.Mark | None = None
+    health: health.Health = health.HEALTHY
+    uid: str = ""
+    depends_on: tuple[ResourceId, ...] = ()
+    managers: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DesiredState:
+    """What should be: every declared resource by its id, and what was noticed on the way (never fatal)."""
+
+    resources: Mapping[ResourceId, Resource]
+    warnings: tuple[errors.UndriftError, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LiveState:
+    """What is: the asked-for resources that exist, and all that bear the application's mark.
+
+    An id that was asked for and is missing here does not exist; a provider that could not look raises.
+    """
+
+    resources: Mapping[ResourceId, LiveResource]
+
+
+NOTHING_DESIRED = DesiredState({})
+NOTHING_LIVE = LiveState({})

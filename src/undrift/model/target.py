@@ -1,0 +1,61 @@
+"""One configured place, what its provider can do, and what rendering may know about it."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+
+class Marks(enum.StrEnum):
+    """Where a provider keeps ownership marks."""
+
+    RESOURCE = "resource"
+    TARGET = "target"
+    NONE = "none"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a provider can do, declared once instead of probed.
+
+    `kind_order` lists kinds in the order they are created (others come after, by name).
+    `data_kinds` hold data: only deleted where Git says so. `immutable` maps a kind to the field paths
+    (dotted) that cannot be changed in place. `concurrency` is how many changes may run at once.
+    """
+
+    watch: bool = False
+    dry_run: bool = False
+    atomic: bool = False
+    commit_confirm: bool = False
+    compare_and_set: bool = False
+    native_plan: bool = False
+    marks: Marks = Marks.RESOURCE
+    kind_order: tuple[str, ...] = ()
+    data_kinds: frozenset[str] = frozenset()
+    immutable: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    concurrency: int = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Target:
+    """A declared target (`kind: Target`): provider kind, the agent that serves it, the provider's settings."""
+
+    name: str
+    provider: str
+    agent: str = ""
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    file: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Facts:
+    """What rendering may depend on beside Git: host facts, API lists, outputs of other applications."""
+
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    digest: str = ""
+
+
+NO_FACTS = Facts()
