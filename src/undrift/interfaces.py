@@ -141,6 +141,13 @@ class Session(Protocol):
         """
         ...
 
+    async def describe(self, change: plan.Change) -> str:
+        """The change as text for people (a unified or native diff), secrets masked; "" where fields say it all.
+
+        May read the target; must not modify it and must not raise.
+        """
+        ...
+
     def watch(self) -> AsyncIterator[frozenset[resource.ResourceId]]:
         """Hints that something may have changed (an empty set: anything). Only where `watch` is declared."""
         ...
@@ -202,8 +209,9 @@ class Ledger(Protocol):
 class Memory:
     """All that a reconcile needs to know about an application from earlier ones, read in one go.
 
-    `last_good` is the revision whose desired state was prepared and applied last; `fresh` is whether the
-    database never knew this application.
+    `last_good` is the revision whose desired state was applied last. `resumed` is False for an application
+    that the database does not know (`learn` leaves it so): it may go on when nothing on the target bears our
+    mark, when nothing is to be done, or when a person resumed it.
     """
 
     inventory: inventory.Inventory
@@ -241,12 +249,20 @@ class Database(Protocol):
         """The ledger of one application."""
         ...
 
-    async def settle(self, lease: Lease, name: str, outcome: record.Reconciliation) -> None:
-        """Remember what a reconcile came to: last good, held back, stale approvals dropped. Durable."""
+    async def settle(self, lease: Lease, name: str, memory: Memory) -> None:
+        """Remember what a reconcile came to: last good, held back, approvals left, resumed; not the inventory."""
         ...
 
     async def learn(self, lease: Lease, name: str, entries: Collection[inventory.Entry]) -> None:
-        """Inventory re-learned from marks on the target."""
+        """Replace the whole inventory by `entries`: what the marks on the target and earlier intents amount to."""
+        ...
+
+    async def remember_plan(self, digest: str, document: Mapping[str, Any]) -> None:
+        """Keep the canonical document of a plan (secrets already replaced by keyed digests) under its digest."""
+        ...
+
+    async def plan(self, digest: str) -> Mapping[str, Any] | None:
+        """The document of an earlier plan, or None when it is not remembered (any more)."""
         ...
 
     async def approve(self, approval: record.Approval) -> None:

@@ -7,7 +7,7 @@ import enum
 from collections.abc import Mapping
 
 from undrift import errors
-from undrift.model import health, plan, source
+from undrift.model import health, inventory, plan, resource, source
 
 
 class Phase(enum.StrEnum):
@@ -53,11 +53,13 @@ class Failure:
 class HeldBack:
     """A revision that failed (before or during apply) and is not tried again until something changes.
 
-    `inputs` is the digest of the lock's inputs where known: the same commit with other tools is tried anew.
+    `inputs` is the digest of what was tried (the application's document, its files, the tools): any commit
+    with equal inputs fails alike, the same commit with other tools is tried anew.
     """
 
     application: str
     revision: str
+    inputs: str
     phase: Phase
     code: str
     message: str
@@ -104,6 +106,8 @@ class Reconciliation:
     failure: Failure | None = None
     held_back: HeldBack | None = None
     warnings: tuple[errors.UndriftError, ...] = ()
+    live: resource.LiveState | None = dataclasses.field(default=None, repr=False, compare=False)
+    inventory: inventory.Inventory | None = dataclasses.field(default=None, repr=False, compare=False)
     seconds: Mapping[Phase, float] = dataclasses.field(default_factory=dict)
     rollback: Reconciliation | None = None
 

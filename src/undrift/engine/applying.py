@@ -1,0 +1,233 @@
+"""A plan and a session → one result per change, whatever happens.
+
+Ownership is written down before a wave and confirmed after; the lease is checked before each change; the
+target is looked at again after each wave, because targets acknowledge what they did not do. A failed change
+is a value: nothing that was done is ever forgotten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import TypeVar
+
+from undrift import errors, interfaces
+from undrift.engine import planning, waiting
+from undrift.model import application, health, inventory, plan, resource
+
+_T = TypeVar("_T")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Applier:
+    """What carrying out a plan needs. `change_timeout` is seconds for one change."""
+
+    application: application.Application
+    session: interfaces.Session
+    ledger: interfaces.Ledger
+    lease: interfaces.Lease
+    owner: inventory.Owner
+    desired: resource.DesiredState
+    revision: str
+    concurrency: int = 1
+    change_timeout: float = 300.0
+    observe_timeout: float = 120.0
+
+    async def observe(self, ids: Collection[resource.ResourceId]) -> resource.LiveState:
+        """Look again, with a deadline."""
+        return await within(self.observe_timeout, self.session.observe(ids, self.owner), "looking at the target")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of a plan: a result for every change, the last look, and what stopped it (if anything)."""
+
+    results: tuple[plan.ChangeResult, ...]
+    live: resource.LiveState
+    health: health.Health
+    error: errors.UndriftError | None = None
+
+
+async def apply_plan(found: plan.Plan, applier: Applier) -> Applied:
+    """Carry out every wave in order; after the first wave that fails the rest is SKIPPED."""
+    results: list[plan.ChangeResult] = []
+    live = resource.NOTHING_LIVE
+    error: errors.UndriftError | None = None
+    last = len(found.waves) - 1
+    for wave in found.waves:
+        try:
+            done, live = await _apply_wave(wave, found.digest, applier)
+        except errors.UndriftError as refused:
+            done, error = _skipped(wave.changes, refused), refused
+        results.extend(done)
+        error = error or _first_error(done)
+        if error is None and wave.number < last:
+            error = await _unhealthy(found, wave, applier)
+        if error is not None:
+            rest = [change for later in found.waves[wave.number + 1 :] for change in later.changes]
+            results.extend(_skipped(rest, None))
+            return Applied(tuple(results), live, health.Health(health.Status.DEGRADED, error.what), error)
+    settled = await waiting.until_healthy(_declared(found.changes), applier.observe, _patience(applier))
+    if settled.health.status is not health.Status.HEALTHY and settled.timed_out:
+        error = _not_healthy(settled)
+    return Applied(tuple(results), settled.live, settled.health, error)
+
+
+async def _apply_wave(
+    wave: plan.Wave, digest: str, applier: Applier
+) -> tuple[tuple[plan.ChangeResult, ...], resource.LiveState]:
+    await applier.lease.check()
+    await applier.ledger.begin(applier.lease, wave, digest, applier.revision)
+    await applier.session.intend(wave.changes, applier.owner, applier.revision)
+    results = await _apply_changes(wave.changes, applier)
+    results, live = await _verify(results, applier)
+    await applier.ledger.finish(applier.lease, results, applier.revision)
+    return results, live
+
+
+async def _apply_changes(changes: Sequence[plan.Change], applier: Applier) -> tuple[plan.ChangeResult, ...]:
+    """Side by side up to the provider's concurrency; once one fails no further one is started."""
+    gate = asyncio.Semaphore(max(1, applier.concurrency))
+    failed = asyncio.Event()
+
+    async def one(change: plan.Change) -> plan.ChangeResult:
+        async with gate:
+            if failed.is_set():
+                return plan.ChangeResult(change, plan.Outcome.SKIPPED)
+            result = await _apply_change(change, applier)
+            if result.outcome is not plan.Outcome.APPLIED:
+                failed.set()
+            return result
+
+    if applier.concurrency <= 1 or len(changes) == 1:
+        return tuple([await one(change) for change in changes])
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(change)) for change in changes]
+    return tuple(task.result() for task in tasks)
+
+
+async def _apply_change(change: plan.Change, applier: Applier) -> plan.ChangeResult:
+    clock = asyncio.get_running_loop().time
+    begun = clock()
+    try:
+        await applier.lease.check()
+        await within(
+            applier.change_timeout,
+            applier.session.apply(change, applier.owner, applier.revision),
+            f"changing {change.id}",
+            errors.OutcomeUnknown,
+        )
+    except errors.OutcomeUnknown as error:
+        return plan.ChangeResult(change, plan.Outcome.UNKNOWN, error, clock() - begun)
+    except errors.UndriftError as error:
+        return plan.ChangeResult(change, plan.Outcome.FAILED, error, clock() - begun)
+    except Exception as error:  # noqa: BLE001 - a defect of a provider must not take the others down
+        return plan.ChangeResult(change, plan.Outcome.UNKNOWN, defect(error), clock() - begun)
+    return plan.ChangeResult(change, plan.Outcome.APPLIED, None, clock() - begun)
+
+
+async def _verify(
+    results: tuple[plan.ChangeResult, ...], applier: Applier
+) -> tuple[tuple[plan.ChangeResult, ...], resource.LiveState]:
+    """Look again: what was acknowledged but not done has FAILED, what nobody knew may turn out APPLIED."""
+    try:
+        live = await applier.observe([result.change.id for result in results])
+    except errors.UndriftError as error:
+        return tuple(_unverified(result, error) for result in results), resource.NOTHING_LIVE
+    ignore = applier.application.policy.ignore
+    return tuple(_verified(result, live, ignore) for result in results), live
+
+
+def _verified(
+    result: plan.ChangeResult, live: resource.LiveState, ignore: tuple[application.Ignore, ...]
+) -> plan.ChangeResult:
+    if result.outcome not in (plan.Outcome.APPLIED, plan.Outcome.UNKNOWN):
+        return result
+    wrong = planning.unfit(live.resources.get(result.change.id), result.change, ignore)
+    if not wrong:
+        return dataclasses.replace(result, outcome=plan.Outcome.APPLIED, error=None)
+    if result.outcome is plan.Outcome.UNKNOWN:
+        return dataclasses.replace(result, outcome=plan.Outcome.FAILED)
+    desired = result.change.desired
+    error = errors.VerifyFailed(
+        f"{result.change.id} is not as it was applied",
+        origin=desired.origin if desired else None,
+        why=f"the target acknowledged the change, but {wrong}",
+        hint="something else writes there, or the target did not do it; it is tried again",
+    )
+    return dataclasses.replace(result, outcome=plan.Outcome.FAILED, error=error)
+
+
+def _unverified(result: plan.ChangeResult, error: errors.UndriftError) -> plan.ChangeResult:
+    if result.outcome is not plan.Outcome.APPLIED:
+        return result
+    return dataclasses.replace(result, outcome=plan.Outcome.UNKNOWN, error=error)
+
+
+async def _unhealthy(found: plan.Plan, wave: plan.Wave, applier: Applier) -> errors.UndriftError | None:
+    """Between declared waves, and before what depends on this one: wait until it is healthy."""
+    following = found.waves[wave.number + 1].changes
+    ids = frozenset(_declared(wave.changes))
+    needed = any(
+        change.desired is not None and (ids & set(change.desired.depends_on) or change.wave != wave.changes[0].wave)
+        for change in following
+    )
+    if not needed or not ids:
+        return None
+    settled = await waiting.until_healthy(ids, applier.observe, _patience(applier))
+    return None if settled.health.status is health.Status.HEALTHY else _not_healthy(settled)
+
+
+def _not_healthy(settled: waiting.Settled) -> errors.Unhealthy:
+    return errors.Unhealthy(
+        f"{settled.worst} is {settled.health.status.value} after it was applied",
+        why=settled.health.reason,
+        hint="see its logs; the next reconcile looks again",
+    )
+
+
+def _patience(applier: Applier) -> waiting.Patience:
+    return waiting.Patience(applier.application.policy.health_timeout)
+
+
+def _declared(changes: Sequence[plan.Change]) -> tuple[resource.ResourceId, ...]:
+    return tuple(change.id for change in changes if change.desired is not None)
+
+
+def _skipped(changes: Sequence[plan.Change], error: errors.UndriftError | None) -> tuple[plan.ChangeResult, ...]:
+    return tuple(plan.ChangeResult(change, plan.Outcome.SKIPPED, error) for change in changes)
+
+
+def _first_error(results: Sequence[plan.ChangeResult]) -> errors.UndriftError | None:
+    found = [
+        result.error or errors.TargetError(f"{result.change.id} was not applied")
+        for result in results
+        if result.outcome in (plan.Outcome.FAILED, plan.Outcome.UNKNOWN)
+    ]
+    return errors.gather(found) if found else None
+
+
+def defect(error: Exception) -> errors.InternalError:
+    """A defect as a value. Only the exception's type is told: its text may hold anything."""
+    wrapped = errors.InternalError(
+        f"a defect: {type(error).__name__}",
+        why="this should not happen",
+        hint="see the agent's log for the traceback and report it",
+    )
+    wrapped.__cause__ = error
+    return wrapped
+
+
+async def within(
+    seconds: float,
+    work: Awaitable[_T],
+    doing: str,
+    kind: Callable[..., errors.UndriftError] = errors.TargetUnavailable,
+) -> _T:
+    """Await `work` for at most `seconds`, then raise `kind`."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except TimeoutError as late:
+        raise kind(f"{doing} took longer than {seconds:g} s", hint="it is looked at again") from late

@@ -1,0 +1,116 @@
+"""The order in which changes are made. Pure.
+
+Edges come first, then declared waves, then kinds. Deletes come last and in reverse, unless an edge says
+otherwise: what cannot exist beside a new resource goes before it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from undrift import errors
+from undrift.model import plan, resource
+
+_Key = tuple[int, int, int]
+_Edges = dict[resource.ResourceId, set[resource.ResourceId]]
+
+
+def order(changes: Sequence[plan.Change], kind_order: Sequence[str]) -> tuple[plan.Wave, ...]:
+    """Changes grouped into waves; raises `OrderCycle` when edges run in a circle.
+
+    Kahn's algorithm with a heap, so that among those that may go next the lowest key goes first.
+    """
+    if not changes:
+        return ()
+    by_id = {change.id: change for change in changes}
+    ranks = {kind: rank for rank, kind in enumerate(kind_order)}
+    keys = {change.id: _key(change, ranks, len(ranks)) for change in changes}
+    before = _edges(by_id)
+    return _waves(_sorted(keys, before), by_id, keys, before)
+
+
+def _key(change: plan.Change, ranks: Mapping[str, int], last: int) -> _Key:
+    rank = ranks.get(change.id.kind, last)
+    if change.action in (plan.Action.DELETE, plan.Action.RELEASE):
+        return (1, 0, -rank)
+    return (0, change.wave, rank)
+
+
+def _edges(by_id: Mapping[resource.ResourceId, plan.Change]) -> _Edges:
+    """What has to be done before each change."""
+    before: _Edges = defaultdict(set)
+    for rid, change in by_id.items():
+        if change.desired is not None:
+            before[rid].update(need for need in change.desired.depends_on if _upserts(by_id.get(need)))
+            before[rid].update(rival for rival in change.desired.excludes if _deletes(by_id.get(rival)))
+        elif change.live is not None:
+            for need in change.live.depends_on:
+                if _deletes(by_id.get(need)):
+                    before[need].add(rid)
+    return before
+
+
+def _deletes(change: plan.Change | None) -> bool:
+    return change is not None and change.desired is None
+
+
+def _upserts(change: plan.Change | None) -> bool:
+    return change is not None and change.desired is not None
+
+
+def _sorted(keys: Mapping[resource.ResourceId, _Key], before: _Edges) -> list[resource.ResourceId]:
+    waiting = {rid: len(before[rid]) for rid in keys}
+    after: dict[resource.ResourceId, list[resource.ResourceId]] = defaultdict(list)
+    for rid, needs in before.items():
+        for need in needs:
+            after[need].append(rid)
+    ready = [(keys[rid], rid) for rid, count in waiting.items() if not count]
+    heapq.heapify(ready)
+    done: list[resource.ResourceId] = []
+    while ready:
+        _, rid = heapq.heappop(ready)
+        done.append(rid)
+        for follower in after[rid]:
+            waiting[follower] -= 1
+            if not waiting[follower]:
+                heapq.heappush(ready, (keys[follower], follower))
+    if len(done) < len(keys):
+        raise cycle(keys.keys() - set(done), before)
+    return done
+
+
+def cycle(stuck: Iterable[resource.ResourceId], before: Mapping[resource.ResourceId, Iterable[resource.ResourceId]]) -> errors.OrderCycle:
+    """The error that spells out one circle among `stuck`."""
+    left = set(stuck)
+    step = min(left)
+    trail: list[resource.ResourceId] = []
+    while step not in trail:
+        trail.append(step)
+        step = min(need for need in before[step] if need in left)
+    circle = [*trail[trail.index(step) :], step]
+    return errors.OrderCycle(
+        "resources depend on one another in a circle",
+        why=" needs ".join(str(rid) for rid in circle),
+        hint="remove one of the dependsOn edges",
+    )
+
+
+def _waves(
+    done: Sequence[resource.ResourceId],
+    by_id: Mapping[resource.ResourceId, plan.Change],
+    keys: Mapping[resource.ResourceId, _Key],
+    before: _Edges,
+) -> tuple[plan.Wave, ...]:
+    groups: list[list[plan.Change]] = []
+    members: set[resource.ResourceId] = set()
+    key: _Key | None = None
+    for rid in done:
+        if keys[rid] != key or before[rid] & members:
+            groups.append([])
+            members = set()
+            key = keys[rid]
+        groups[-1].append(by_id[rid])
+        members.add(rid)
+    return tuple(plan.Wave(number, tuple(group)) for number, group in enumerate(groups))

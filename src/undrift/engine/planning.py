@@ -1,0 +1,310 @@
+"""desired + live + inventory → plan. Pure: planning has no session and cannot change anything."""
+
+from __future__ import annotations
+
+import dataclasses
+from undrift import errors
+from undrift.engine import comparing, digesting, ordering, owning
+from undrift.model import application, inventory, plan, resource, target
+
+
+def make_plan(situation: plan.Situation) -> plan.Plan:
+    """The ordered difference between what should be and what is.
+
+    Raises `OrderCycle`. Pruning is the deletes of the plan. What the policy leaves alone is `withheld`;
+    what cannot be planned as things stand is a `Block`, which a guard turns into a stop.
+    """
+    draft = _Draft(situation)
+    unchanged = draft.compare()
+    waves = ordering.order(draft.changes, situation.capabilities.kind_order)
+    described = digesting.document(situation.lock, situation.application.policy, waves, situation.key)
+    return plan.Plan(
+        application=situation.application.name,
+        lock=situation.lock,
+        digest=digesting.digest(described),
+        waves=waves,
+        withheld=tuple(draft.withheld),
+        blocks=tuple(draft.blocks),
+        owned=draft.owned + unchanged,
+        unchanged=unchanged,
+    )
+
+
+def unfit(found: resource.LiveResource | None, change: plan.Change, ignore: tuple[application.Ignore, ...]) -> str:
+    """Why a target does not show what a change should have made; "" when it does."""
+    if change.action is plan.Action.DELETE:
+        same = found is not None and change.live is not None and found.uid == change.live.uid
+        return "it is still there" if same and found is not None and found.mark is not None else ""
+    if change.desired is None or change.action is plan.Action.MARK:
+        return ""
+    if found is None:
+        return "it is not there"
+    wrong = comparing.differences(
+        change.desired.fields, found.fields, comparing.ignored_paths(ignore, change.id)
+    )
+    paths = [field.path for field in wrong if not isinstance(field.after, resource.Unknown)]
+    return f"not as declared: {', '.join(paths)}" if paths else ""
+
+
+class _Draft:
+    """Changes found so far. Lives for one call of `make_plan`."""
+
+    def __init__(self, situation: plan.Situation) -> None:
+        self.situation = situation
+        self.policy = situation.application.policy
+        self.changes: list[plan.Change] = []
+        self.withheld: list[plan.Change] = []
+        self.blocks: list[plan.Block] = []
+        self.owned = 0
+        self._moved: set[resource.ResourceId] = set()
+
+    def compare(self) -> int:
+        """Fill the draft; returns how many resources are as declared."""
+        if self.situation.previews.native is not None:
+            self.changes.extend(self.situation.previews.native)
+            self.owned = len(self.situation.live.resources)
+            return 0
+        unchanged = self._desired()
+        live = self.situation.live.resources
+        if len(live) > unchanged:
+            wanted = self.situation.desired.resources
+            for rid, found in live.items():
+                if rid not in wanted and rid not in self._moved:
+                    self._unwanted(found)
+        return unchanged
+
+    def _desired(self) -> int:
+        """The hot loop: most resources of most plans are unchanged, so that case is told first."""
+        live = self.situation.live.resources
+        agent, name = self.situation.owner.agent, self.situation.owner.application
+        unchanged = 0
+        for rid, wanted in self.situation.desired.resources.items():
+            found = live.get(rid)
+            if found is not None:
+                mark = found.mark
+                if (
+                    mark is not None
+                    and found.fields == wanted.fields
+                    and mark.application == name
+                    and mark.agent == agent
+                    and mark.names == rid
+                    and mark.protected == wanted.protected
+                    and not mark.pending
+                ):
+                    unchanged += 1
+                    continue
+                unchanged += self._existing(wanted, found)
+            else:
+                self._missing(wanted)
+        return unchanged
+
+    def _missing(self, wanted: resource.Resource) -> None:
+        old = self._movable(wanted)
+        entry = self.situation.inventory.entries.get(wanted.id)
+        ours = entry is not None and entry.state is inventory.EntryState.CONFIRMED
+        rivals = self.situation.claims.get(wanted.id, ())
+        if rivals and not ours:
+            self._block(wanted.id, _claimed_twice(wanted, rivals))
+            return
+        mark = self._fingerprint(wanted)
+        if old is not None:
+            self._moved.add(old.id)
+            self.owned += 1
+            fields = comparing.differences(wanted.fields, old.fields)
+            self._add(plan.Change(plan.Action.MOVE, wanted.id, plan.Reason.DECLARED, wanted, old, fields, mark))
+            return
+        drifted = ours and entry is not None and entry.fingerprint == mark
+        reason = plan.Reason.DRIFT if drifted else plan.Reason.DECLARED
+        fields = tuple(plan.FieldChange(name, None, value) for name, value in wanted.fields.items())
+        self._add(plan.Change(plan.Action.CREATE, wanted.id, reason, wanted, None, fields, mark))
+
+    def _movable(self, wanted: resource.Resource) -> resource.LiveResource | None:
+        if wanted.moved_from is None or wanted.moved_from in self.situation.desired.resources:
+            return None
+        old = self.situation.live.resources.get(wanted.moved_from)
+        if old is None or owning.standing(old, self.situation) not in _OWNED:
+            return None
+        return old
+
+    def _existing(self, wanted: resource.Resource, found: resource.LiveResource) -> int:
+        whose = owning.standing(found, self.situation)
+        ignored = comparing.ignored_paths(self.policy.ignore, wanted.id)
+        fields = comparing.differences(wanted.fields, found.fields, ignored)
+        if whose in (owning.Standing.OTHER, owning.Standing.STRANGER):
+            self._foreign(wanted, found, fields)
+            return 0
+        wanted = dataclasses.replace(wanted, fields=comparing.overlay(wanted.fields, found.fields, ignored))
+        if fields:
+            self.owned += 1
+            self._update(wanted, found, fields)
+            return 0
+        mark = found.mark
+        unmarked = self.situation.capabilities.marks is target.Marks.NONE
+        if unmarked or (
+            whose is owning.Standing.OURS
+            and mark is not None
+            and not mark.pending
+            and mark.protected == wanted.protected
+        ):
+            return 1
+        self.owned += 1
+        self._add(
+            plan.Change(
+                plan.Action.MARK, wanted.id, plan.Reason.OWNERSHIP, wanted, found, (), self._fingerprint(wanted)
+            )
+        )
+        return 0
+
+    def _update(
+        self,
+        wanted: resource.Resource,
+        found: resource.LiveResource,
+        fields: tuple[plan.FieldChange, ...],
+    ) -> None:
+        mark = self._fingerprint(wanted)
+        entry = self.situation.inventory.entries.get(wanted.id)
+        applied = found.mark.fingerprint if found.mark is not None else entry.fingerprint if entry else ""
+        reason = plan.Reason.DRIFT if applied == mark else plan.Reason.DECLARED
+        fixed = self._immutable(wanted.id, fields)
+        action = plan.Action.UPDATE
+        if fixed:
+            if not comparing.matches(self.policy.recreate, wanted.id):
+                self._block(wanted.id, _recreate_forbidden(wanted, fixed))
+                return
+            action = plan.Action.RECREATE
+        self._add(plan.Change(action, wanted.id, reason, wanted, found, fields, mark))
+
+    def _immutable(self, rid: resource.ResourceId, fields: tuple[plan.FieldChange, ...]) -> str:
+        told = self.situation.previews.immutable.get(rid)
+        if told:
+            return told
+        fixed = self.situation.capabilities.immutable.get(rid.kind, ())
+        return ", ".join(field.path for field in fields if field.path in fixed)
+
+    def _foreign(
+        self,
+        wanted: resource.Resource,
+        found: resource.LiveResource,
+        fields: tuple[plan.FieldChange, ...],
+    ) -> None:
+        mark = found.mark if found.mark is not None and found.mark.names == found.id else None
+        holder = mark.application if mark is not None else ""
+        ours = mark is not None and mark.agent == self.situation.owner.agent
+        if ours and holder in self.situation.claims.get(wanted.id, ()):
+            self._block(wanted.id, _claimed_twice(wanted, (holder,)))
+            return
+        taken = ours and holder in self.situation.application.takes_from
+        asked = wanted.adopt or comparing.matches(self.policy.adopt, wanted.id)
+        if not taken and not asked:
+            self._block(wanted.id, _adoption_required(wanted, found, ours=ours))
+            return
+        self._add(
+            plan.Change(
+                plan.Action.ADOPT,
+                wanted.id,
+                plan.Reason.OWNERSHIP,
+                wanted,
+                found,
+                fields,
+                self._fingerprint(wanted),
+                from_owner=holder,
+            )
+        )
+
+    def _unwanted(self, found: resource.LiveResource) -> None:
+        whose = owning.standing(found, self.situation)
+        if whose not in _OWNED:
+            return
+        self.owned += 1
+        if found.id in self.situation.claims:
+            return
+        if self._orphans():
+            self.changes.append(
+                plan.Change(plan.Action.RELEASE, found.id, plan.Reason.OWNERSHIP, None, found)
+            )
+            return
+        fields = tuple(plan.FieldChange(name, value, None) for name, value in found.fields.items())
+        change = plan.Change(plan.Action.DELETE, found.id, plan.Reason.PRUNE, None, found, fields)
+        if not self._prunes() or self._protected(found):
+            self.withheld.append(change)
+        else:
+            self.changes.append(change)
+
+    def _orphans(self) -> bool:
+        subject = self.situation.application
+        return subject.decommissioned and subject.deletion_policy is application.DeletionPolicy.ORPHAN
+
+    def _prunes(self) -> bool:
+        return self.policy.prune or self.situation.application.decommissioned
+
+    def _protected(self, found: resource.LiveResource) -> bool:
+        entry = self.situation.inventory.entries.get(found.id)
+        guarded = (
+            (found.mark is not None and found.mark.protected)
+            or (entry is not None and entry.protected)
+            or found.id.kind in self.situation.capabilities.data_kinds
+        )
+        return guarded and not comparing.matches(self.policy.delete_protected, found.id)
+
+    def _fingerprint(self, wanted: resource.Resource) -> str:
+        return digesting.fingerprint(wanted.fields, self.situation.key)
+
+    def _add(self, change: plan.Change) -> None:
+        if change.reason is plan.Reason.DRIFT and not self.policy.self_heal:
+            self.withheld.append(change)
+        else:
+            self.changes.append(change)
+
+    def _block(self, rid: resource.ResourceId, error: errors.GuardError) -> None:
+        self.blocks.append(plan.Block(rid, error))
+
+
+_OWNED = (owning.Standing.OURS, owning.Standing.FORMER)
+
+
+def protected(withheld: tuple[plan.Change, ...], policy: application.Policy) -> tuple[errors.Protected, ...]:
+    """A warning for each delete that was withheld although pruning is on: it is protected or holds data."""
+    if not policy.prune:
+        return ()
+    return tuple(
+        errors.Protected(
+            f"{change.id} is no longer declared but protected, so it stays",
+            hint=f"to have it deleted, add it to policy.deleteProtected in Git: {change.id}",
+        )
+        for change in withheld
+        if change.action is plan.Action.DELETE
+    )
+
+
+def _claimed_twice(wanted: resource.Resource, rivals: tuple[str, ...]) -> errors.ClaimedTwice:
+    return errors.ClaimedTwice(
+        f"{wanted.id} is declared by another application too",
+        origin=wanted.origin,
+        why=f"{', '.join(rivals)} declares the same resource on this target",
+        hint="declare it in one of them; to hand it over, remove it there and name that application in takesFrom here",
+    )
+
+
+def _recreate_forbidden(wanted: resource.Resource, fixed: str) -> errors.RecreateForbidden:
+    return errors.RecreateForbidden(
+        f"{wanted.id} cannot be changed in place",
+        origin=wanted.origin,
+        why=f"immutable: {fixed}",
+        hint=f"to have it deleted and made again, add it to policy.recreate in Git: {wanted.id}",
+    )
+
+
+def _adoption_required(
+    wanted: resource.Resource, found: resource.LiveResource, *, ours: bool
+) -> errors.AdoptionRequired:
+    mark = found.mark
+    if mark is None:
+        why = "it was there before Undrift" + (f" (written by {', '.join(found.managers)})" if found.managers else "")
+        hint = f"to take it over, add it to policy.adopt in Git: {wanted.id}"
+    elif ours:
+        why = f"it belongs to the application {mark.application}"
+        hint = f"to take it over, add {mark.application} to takesFrom"
+    else:
+        why = f"it belongs to the application {mark.application} of another agent, {mark.agent}"
+        hint = f"remove it there first, or add it to policy.adopt in Git: {wanted.id}"
+    return errors.AdoptionRequired(f"{wanted.id} exists and is not ours", origin=wanted.origin, why=why, hint=hint)

@@ -1,0 +1,480 @@
+"""One reconcile, told from top to bottom.
+
+resolve → prepare (fetch, render, load, validate) → observe → plan → guard → apply → verify. The result is a
+value; recording it is the caller's, once. A revision that cannot be prepared, or whose changes failed, is
+held back: the last good state stays, and its drift goes on being repaired.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import Awaitable, Iterator
+from typing import TypeVar
+
+from undrift import errors, interfaces
+from undrift.engine import applying, digesting, guarding, owning, planning, rendering, waiting
+from undrift.model import (
+    application,
+    health,
+    inventory,
+    lock,
+    plan,
+    record,
+    resource,
+    source,
+    target,
+)
+
+_T = TypeVar("_T")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What is reconciled. `config_digest` names the application's documents in Git.
+
+    `retry` is a person's order to try a held-back revision once more; `dry` stops before anything is written.
+    """
+
+    application: application.Application
+    config_digest: str
+    memory: interfaces.Memory
+    surroundings: interfaces.Surroundings
+    retry: bool = False
+    dry: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The collaborators of one reconcile, long-lived and made by the composition root.
+
+    `key` fingerprints secrets; `version` is Undrift's own; the timeouts are seconds for one look.
+    """
+
+    agent: str
+    source: interfaces.Source
+    renderer: interfaces.Renderer
+    provider: interfaces.Provider
+    target: target.Target
+    session: interfaces.Session
+    database: interfaces.Database
+    lease: interfaces.Lease
+    cache: rendering.Cache
+    key: bytes
+    version: str
+    observe_timeout: float = 120.0
+    prepare_timeout: float = 300.0
+
+
+async def reconcile(subject: Subject, world: World, name: str) -> record.Reconciliation:
+    """Make one application true, or say what stands in the way. Never raises but on cancellation.
+
+    `name` identifies this reconcile in logs and history.
+    """
+    story = _Story(subject, world, name)
+    try:
+        return await story.tell()
+    except errors.UndriftError as error:
+        return story.failed(error)
+    except Exception as error:  # noqa: BLE001 - a defect in one application must not stop the others
+        return story.failed(applying.defect(error))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Candidate:
+    """What to make true, why it is not the newest revision (if it is not), and what it is called."""
+
+    prepared: rendering.Prepared
+    failure: record.Failure | None = None
+    held_back: record.HeldBack | None = None
+
+
+class _Story:
+    """The state of one reconcile while it runs; lives for one call of `reconcile`."""
+
+    def __init__(self, subject: Subject, world: World, name: str) -> None:
+        self.subject = subject
+        self.world = world
+        self.application = subject.application
+        self.owner = inventory.Owner(
+            world.agent, subject.application.name, frozenset(subject.application.moved_from)
+        )
+        self.phase = record.Phase.RESOLVE
+        self.seconds: dict[record.Phase, float] = {}
+        self.told = record.Reconciliation(
+            name, subject.application.name, record.Ending.FAILED, subject.surroundings.now
+        )
+
+    async def tell(self) -> record.Reconciliation:
+        revision, unresolved = await self._resolve()
+        facts = await self._facts()
+        kitchen = self._kitchen(facts)
+        chosen = await self._choose(revision, unresolved, kitchen)
+        if chosen is None:
+            return self.told
+        situation, live = await self._situation(chosen.prepared)
+        found = await self._plan(situation)
+        verdict = await self._guard(found, situation, chosen.held_back)
+        self._tell(plan=found, verdict=verdict, live=live, inventory=situation.inventory)
+        if self.subject.dry or not verdict.go or not found.waves:
+            return self._quiet(found, verdict, situation, chosen)
+        return await self._apply(found, situation, chosen, kitchen)
+
+    def failed(self, error: errors.UndriftError) -> record.Reconciliation:
+        """The reconcile as it ended with an error in the present phase."""
+        self._tell(ending=record.Ending.FAILED, failure=record.Failure(self.phase, error))
+        return self.told
+
+    async def _resolve(self) -> tuple[source.Revision | None, record.Failure | None]:
+        if self.application.decommissioned:
+            return self.subject.memory.last_good or source.Revision("", "decommissioned"), None
+        try:
+            with self._in(record.Phase.RESOLVE):
+                revision = await self._timed(self.world.source.resolve(), "asking the source for its revision")
+        except errors.UndriftError as error:
+            return None, record.Failure(self.phase, error)
+        self._tell(revision=revision)
+        return revision, None
+
+    async def _facts(self) -> target.Facts:
+        with self._in(record.Phase.DISCOVER):
+            return await self._timed(self.world.session.discover(), "asking the target for its facts")
+
+    def _kitchen(self, facts: target.Facts) -> rendering.Kitchen:
+        return rendering.Kitchen(
+            application=self.application,
+            config_digest=self.subject.config_digest,
+            source=self.world.source,
+            renderer=self.world.renderer,
+            provider=self.world.provider,
+            target=self.world.target,
+            facts=facts,
+            version=self.world.version,
+            cache=self.world.cache,
+        )
+
+    async def _choose(
+        self, revision: source.Revision | None, failure: record.Failure | None, kitchen: rendering.Kitchen
+    ) -> _Candidate | None:
+        """The newest revision if it can be prepared and is not held back, else the last good one."""
+        if self.application.decommissioned and revision is not None:
+            inputs = lock.InputLock({"config": self.subject.config_digest}, str(revision))
+            return _Candidate(rendering.Prepared(revision, inputs, resource.NOTHING_DESIRED))
+        held: record.HeldBack | None = None
+        if revision is not None:
+            found, failure, held = await self._try(revision, kitchen)
+            if found is not None:
+                return _Candidate(found, held_back=held)
+        if failure is not None:
+            self._tell(ending=record.Ending.FAILED, failure=failure, held_back=held)
+        return await self._fall_back(failure, held, kitchen)
+
+    async def _try(
+        self, revision: source.Revision, kitchen: rendering.Kitchen
+    ) -> tuple[rendering.Prepared | None, record.Failure | None, record.HeldBack | None]:
+        held: record.HeldBack | None = None
+        name = ""
+        try:
+            with self._in(record.Phase.FETCH):
+                found = await rendering.inputs(revision, kitchen)
+                name = rendering.name_inputs(found)
+            held = self._known_bad(name)
+            if held is not None and held.phase in record.PREPARING:
+                return None, _again(held, revision), held
+            if held is not None and self.application.policy.on_failure is application.OnFailure.ROLLBACK:
+                return None, _again(held, revision), held
+            with self._in(record.Phase.RENDER):
+                prepared = await self._timed(
+                    rendering.prepare(revision, found, kitchen), "rendering", self.world.prepare_timeout
+                )
+        except errors.UndriftError as error:
+            error.at(str(revision), revision.author)
+            failure = record.Failure(self._guilty(error), error)
+            return None, failure, self._hold_back(revision, name, failure)
+        return prepared, None, held
+
+    def _known_bad(self, name: str) -> record.HeldBack | None:
+        if self.subject.retry:
+            return None
+        return next((held for held in self.subject.memory.held_back if held.inputs == name), None)
+
+    def _guilty(self, error: errors.UndriftError) -> record.Phase:
+        """The phase that an error of preparing belongs to, told by its kind."""
+        first = error.parts[0]
+        if isinstance(first, errors.ValidationError):
+            return record.Phase.VALIDATE
+        return record.Phase.RENDER if isinstance(first, errors.RenderError) else self.phase
+
+    def _hold_back(
+        self, revision: source.Revision, name: str, failure: record.Failure
+    ) -> record.HeldBack | None:
+        """A revision is held back when it is the commit's own fault: then waiting cannot help."""
+        if errors.waiting_helps(failure.error) or isinstance(failure.error, errors.InternalError):
+            return None
+        return record.HeldBack(
+            self.application.name,
+            str(revision),
+            name or str(revision),
+            failure.phase,
+            failure.error.code,
+            str(failure.error),
+        )
+
+    async def _fall_back(
+        self, failure: record.Failure | None, held: record.HeldBack | None, kitchen: rendering.Kitchen
+    ) -> _Candidate | None:
+        last = self.subject.memory.last_good
+        if last is None:
+            return None
+        try:
+            found = await rendering.inputs(last, kitchen)
+            prepared = await self._timed(
+                rendering.prepare(last, found, kitchen), "rendering", self.world.prepare_timeout
+            )
+        except errors.UndriftError:
+            return None
+        return _Candidate(prepared, failure, held)
+
+    async def _situation(
+        self, prepared: rendering.Prepared
+    ) -> tuple[plan.Situation, resource.LiveState]:
+        known = self.subject.memory.inventory
+        ids = {*prepared.desired.resources, *known.entries}
+        ids.update(
+            wanted.moved_from
+            for wanted in prepared.desired.resources.values()
+            if wanted.moved_from is not None
+        )
+        with self._in(record.Phase.OBSERVE):
+            live = await self._timed(
+                self.world.session.observe(ids, self.owner), "looking at the target", self.world.observe_timeout
+            )
+        situation = plan.Situation(
+            application=self.application,
+            owner=self.owner,
+            lock=prepared.lock,
+            desired=prepared.desired,
+            live=live,
+            inventory=known,
+            capabilities=self.world.provider.capabilities(self.world.target),
+            claims=self.subject.surroundings.claims,
+            key=self.world.key,
+        )
+        self._tell(applied_revision=prepared.revision)
+        return await self._settled(situation), live
+
+    async def _settled(self, situation: plan.Situation) -> plan.Situation:
+        """The situation with the inventory that the marks on the target amount to, remembered."""
+        settled = owning.settle(situation)
+        if settled is situation.inventory:
+            return situation
+        if not self.subject.dry:
+            await self.world.database.learn(
+                self.world.lease, self.application.name, tuple(settled.entries.values())
+            )
+        return dataclasses.replace(situation, inventory=settled)
+
+    async def _plan(self, situation: plan.Situation) -> plan.Plan:
+        with self._in(record.Phase.PREVIEW):
+            previews = await self._timed(self.world.session.preview(situation), "asking the target for a preview")
+        with self._in(record.Phase.PLAN):
+            found = planning.make_plan(dataclasses.replace(situation, previews=previews))
+            return await self._described(found)
+
+    async def _described(self, found: plan.Plan) -> plan.Plan:
+        """The plan with each change as text for people; neither digest nor order depend on it."""
+        waves = tuple(
+            dataclasses.replace(wave, changes=tuple([await self._text(change) for change in wave.changes]))
+            for wave in found.waves
+        )
+        withheld = tuple([await self._text(change) for change in found.withheld])
+        return dataclasses.replace(found, waves=waves, withheld=withheld)
+
+    async def _text(self, change: plan.Change) -> plan.Change:
+        if change.text:
+            return change
+        text = await self._timed(self.world.session.describe(change), f"describing {change.id}")
+        return dataclasses.replace(change, text=text)
+
+    async def _guard(
+        self, found: plan.Plan, situation: plan.Situation, held: record.HeldBack | None
+    ) -> plan.Verdict:
+        with self._in(record.Phase.GUARD):
+            described = digesting.document(found.lock, self.application.policy, found.waves, self.world.key)
+            if found.waves and not self.subject.dry:
+                await self.world.database.remember_plan(found.digest, described)
+            considered = guarding.Considered(
+                application=self.application,
+                plan=found,
+                desired=situation.desired,
+                memory=self.subject.memory,
+                surroundings=self.subject.surroundings,
+                described=described,
+                approved=await self._approved(found),
+                held_back=held,
+            )
+            return guarding.guard(considered)
+
+    async def _approved(self, found: plan.Plan) -> dict[str, dict[str, object]]:
+        approved: dict[str, dict[str, object]] = {}
+        for approval in self.subject.memory.approvals:
+            if approval.digest != found.digest and found.waves:
+                document = await self.world.database.plan(approval.digest)
+                if document is not None:
+                    approved[approval.digest] = dict(document)
+        return approved
+
+    def _quiet(
+        self, found: plan.Plan, verdict: plan.Verdict, situation: plan.Situation, chosen: _Candidate
+    ) -> record.Reconciliation:
+        """Nothing was changed: all is as declared, or a guard stopped the plan, or this was only a look."""
+        judged = waiting.judge(situation.desired.resources, situation.live)
+        ending = record.Ending.IN_SYNC if verdict.go and found.empty else record.Ending.WAITING
+        if chosen.failure is not None:
+            ending = record.Ending.FAILED
+        self._tell(ending=ending, health=judged.health, warnings=self._warnings(found, situation))
+        return self.told
+
+    def _warnings(self, found: plan.Plan, situation: plan.Situation) -> tuple[errors.UndriftError, ...]:
+        kept = planning.protected(found.withheld, self.application.policy)
+        return (*situation.desired.warnings, *kept)
+
+    async def _apply(
+        self, found: plan.Plan, situation: plan.Situation, chosen: _Candidate, kitchen: rendering.Kitchen
+    ) -> record.Reconciliation:
+        with self._in(record.Phase.APPLY):
+            applied = await applying.apply_plan(found, self._applier(situation, chosen.prepared))
+        self._tell(
+            results=applied.results,
+            health=applied.health,
+            live=applied.live,
+            inventory=None,
+            warnings=self._warnings(found, situation),
+        )
+        if applied.error is None:
+            failed = chosen.failure is not None
+            self._tell(ending=record.Ending.FAILED if failed else record.Ending.APPLIED)
+            return self.told
+        failure = record.Failure(_phase_of(applied.error), applied.error.at(found.lock.revision))
+        held = self._hold_back(chosen.prepared.revision, rendering.name_inputs(chosen.prepared.lock), failure)
+        self._tell(ending=record.Ending.FAILED, failure=failure, held_back=held or chosen.held_back)
+        return await self._undo(chosen, kitchen)
+
+    async def _undo(self, chosen: _Candidate, kitchen: rendering.Kitchen) -> record.Reconciliation:
+        """`onFailure: rollback`: a plan of its own, with its own digest and guards, back to the last good."""
+        last = self.subject.memory.last_good
+        wanted = self.application.policy.on_failure is application.OnFailure.ROLLBACK
+        if not wanted or last is None or chosen.failure is not None or str(last) == str(chosen.prepared.revision):
+            return self.told
+        held = self.told.held_back or record.HeldBack(
+            self.application.name,
+            str(chosen.prepared.revision),
+            rendering.name_inputs(chosen.prepared.lock),
+            record.Phase.APPLY,
+            "" if self.told.failure is None else self.told.failure.error.code,
+            "" if self.told.failure is None else str(self.told.failure.error),
+        )
+        self._tell(held_back=held)
+        back = await self._fall_back(None, None, kitchen)
+        if back is None:
+            return self.told
+        story = _Story(
+            dataclasses.replace(self.subject, memory=await self.world.database.recall(self.application.name)),
+            self.world,
+            f"{self.told.id}-rollback",
+        )
+        undone = await story.roll_back(back, kitchen)
+        ending = record.Ending.ROLLED_BACK if undone.ending is record.Ending.APPLIED else record.Ending.FAILED
+        self._tell(rollback=undone, ending=ending, health=undone.health, applied_revision=last)
+        return self.told
+
+    async def roll_back(self, back: _Candidate, kitchen: rendering.Kitchen) -> record.Reconciliation:
+        """Reconcile to an earlier revision, once, with no rollback of its own."""
+        try:
+            situation, live = await self._situation(back.prepared)
+            found = await self._plan(situation)
+            verdict = await self._guard(found, situation, None)
+            self._tell(plan=found, verdict=verdict, live=live, inventory=situation.inventory)
+            if not verdict.go:
+                return self._quiet(found, verdict, situation, back)
+            with self._in(record.Phase.APPLY):
+                applied = await applying.apply_plan(found, self._applier(situation, back.prepared))
+        except errors.UndriftError as error:
+            return self.failed(error)
+        self._tell(results=applied.results, health=applied.health, inventory=None)
+        if applied.error is not None:
+            return self.failed(applied.error)
+        self._tell(ending=record.Ending.APPLIED)
+        return self.told
+
+    def _applier(self, situation: plan.Situation, prepared: rendering.Prepared) -> applying.Applier:
+        return applying.Applier(
+            application=self.application,
+            session=self.world.session,
+            ledger=self.world.database.ledger(self.application.name),
+            lease=self.world.lease,
+            owner=self.owner,
+            desired=situation.desired,
+            revision=str(prepared.revision),
+            concurrency=situation.capabilities.concurrency,
+            observe_timeout=self.world.observe_timeout,
+        )
+
+    async def _timed(self, work: Awaitable[_T], doing: str, seconds: float = 60.0) -> _T:
+        return await applying.within(seconds, work, doing)
+
+    @contextlib.contextmanager
+    def _in(self, phase: record.Phase) -> Iterator[None]:
+        """Be in a phase, and remember how long it took."""
+        clock = asyncio.get_running_loop().time
+        self.phase = phase
+        begun = clock()
+        try:
+            yield
+        finally:
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + clock() - begun
+
+    def _tell(self, **parts: object) -> None:
+        self.told = dataclasses.replace(self.told, seconds=dict(self.seconds), **parts)  # type: ignore[arg-type]
+
+
+def _again(held: record.HeldBack, revision: source.Revision) -> record.Failure:
+    """The failure of a revision that is known to be bad, told again without trying it again."""
+    error = errors.RevisionHeldBack(
+        f"{revision.short} is held back", why=held.message, hint="commit a fix; the last good state stays"
+    )
+    return record.Failure(held.phase, error.at(str(revision), revision.author))
+
+
+def _phase_of(error: errors.UndriftError) -> record.Phase:
+    late = isinstance(error.parts[0], (errors.VerifyFailed, errors.Unhealthy))
+    return record.Phase.VERIFY if late else record.Phase.APPLY
+
+
+def settle(told: record.Reconciliation, memory: interfaces.Memory) -> interfaces.Memory:
+    """What is remembered after a reconcile: last good, held back, and approvals that are spent. Pure."""
+    held = memory.held_back
+    if told.held_back is not None:
+        held = (*(one for one in held if one.inputs != told.held_back.inputs), told.held_back)[-10:]
+    good = told.failure is None and told.ending in (record.Ending.IN_SYNC, record.Ending.APPLIED)
+    if good and told.plan is not None:
+        name = rendering.name_inputs(told.plan.lock)
+        held = tuple(one for one in held if one.inputs != name)
+    last = told.applied_revision if good else memory.last_good
+    spent = good and told.ending is record.Ending.APPLIED
+    return dataclasses.replace(
+        memory,
+        last_good=last,
+        held_back=held,
+        approvals=() if spent else memory.approvals,
+        resumed=memory.resumed or good,
+        inventory=told.inventory or memory.inventory,
+    )
+
+
+def health_of(told: record.Reconciliation) -> health.Health:
+    """The health to show: Degraded while a failure stands, whatever the resources say."""
+    if told.failure is not None and told.health.status is health.Status.HEALTHY:
+        return health.Health(health.Status.DEGRADED, told.failure.error.what)
+    return told.health

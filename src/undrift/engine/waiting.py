@@ -1,0 +1,57 @@
+"""Looking again until healthy or out of time. Durations come from the event loop, so tests turn the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Awaitable, Callable, Collection
+
+from undrift.model import health, resource
+
+_Observe = Callable[[Collection[resource.ResourceId]], Awaitable[resource.LiveState]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait, and how often to look, in seconds: quickly at first, then less and less often."""
+
+    timeout: float
+    first: float = 0.1
+    cap: float = 5.0
+    factor: float = 1.6
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Settled:
+    """The last look, the health of the whole and which resource is the worst."""
+
+    live: resource.LiveState
+    health: health.Health
+    worst: str = ""
+    timed_out: bool = False
+
+
+async def until_healthy(
+    ids: Collection[resource.ResourceId], observe: _Observe, patience: Patience
+) -> Settled:
+    """Look until all `ids` are Healthy or Suspended, or the time is up. Raises what `observe` raises."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + patience.timeout
+    pause = patience.first
+    while True:
+        settled = judge(ids, await observe(ids))
+        if settled.health.status in (health.Status.HEALTHY, health.Status.SUSPENDED):
+            return settled
+        if loop.time() + pause >= end:
+            return dataclasses.replace(settled, timed_out=True)
+        await asyncio.sleep(pause)
+        pause = min(pause * patience.factor, patience.cap)
+
+
+def judge(ids: Collection[resource.ResourceId], live: resource.LiveState) -> Settled:
+    """The health of the resources `ids` in one look: that of the worst."""
+    single = {rid: live.resources[rid].health if rid in live.resources else health.MISSING for rid in ids}
+    whole = health.worst(single.values())
+    worst = next((str(rid) for rid, one in single.items() if one.status is whole.status), "")
+    named = health.Health(whole.status, whole.reason)
+    return Settled(live, named, worst)

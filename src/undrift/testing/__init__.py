@@ -1,0 +1,1 @@
+"""Shipped fakes: what a provider's author, or anyone who embeds Undrift, needs to test without the real thing."""
