@@ -1,0 +1,58 @@
+"""The real programs that tests talk to: where they are, and what happens when one is missing.
+
+`make test` obtains them (`scripts/testbed`). A missing one skips its tests on a laptop and fails them in CI,
+so that a green CI run means that everything was run.
+"""
+
+import glob
+import os
+import pathlib
+import shutil
+import sys
+
+import pytest
+
+# Debian keeps daemons out of a user's PATH.
+_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+# Programs that lie on no PATH at all, newest version last.
+_ELSEWHERE = {
+    "git-http-backend": ["/usr/lib/git-core/git-http-backend", "/usr/libexec/git-core/git-http-backend"],
+    "initdb": ["/usr/lib/postgresql/*/bin/initdb"],
+    "pg_ctl": ["/usr/lib/postgresql/*/bin/pg_ctl"],
+    "postgres": ["/usr/lib/postgresql/*/bin/postgres"],
+    "psql": ["/usr/lib/postgresql/*/bin/psql"],
+    "docker-registry": ["/usr/bin/registry", "/usr/local/bin/registry"],
+}
+
+
+def _version(path: str) -> list[int]:
+    return [int(part) for part in pathlib.Path(path).parts if part.isdigit()]
+
+
+def find_peer(name: str) -> pathlib.Path | None:
+    """Where the program is, or None. What is in our own environment (`sops`) is found too."""
+    own = pathlib.Path(sys.executable).parent / name
+    if own.is_file():
+        return own
+    found = shutil.which(name, path=_PATH)
+    if found:
+        return pathlib.Path(found)
+    elsewhere = [path for pattern in _ELSEWHERE.get(name, []) for path in glob.glob(pattern)]
+    return pathlib.Path(max(elsewhere, key=_version)) if elsewhere else None
+
+
+def in_ci() -> bool:
+    """Whether a missing peer is a failure."""
+    return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+def require_peer(name: str) -> pathlib.Path:
+    """Where the program is; without it the test is skipped, in CI it fails."""
+    found = find_peer(name)
+    if found is not None:
+        return found
+    reason = f"{name} is not installed; `make peers` as root obtains it"
+    if in_ci():
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
