@@ -42,6 +42,10 @@ test: $(ENV) peers ## everything: peers are obtained, all tests are run
 unit: $(ENV) ## the quick tests only
 	$(BIN)/pytest -q tests/unit tests/architecture $(ARGS)
 
+.PHONY: sizes
+sizes: $(ENV) ## the largest files and functions
+	@$(BIN)/python -m tests.architecture.reading
+
 .PHONY: coverage
 coverage: $(ENV) ## engine and model, by branches; fails under 95 %
 	$(BIN)/pytest -q -n $(WORKERS) tests/unit tests/properties --cov --cov-report=term-missing:skip-covered --cov-fail-under=95

@@ -4,7 +4,6 @@
 so that a green CI run means that everything was run.
 """
 
-import glob
 import os
 import pathlib
 import shutil
@@ -15,19 +14,19 @@ import pytest
 # Debian keeps daemons out of a user's PATH.
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
-# Programs that lie on no PATH at all, newest version last.
+# Programs that lie on no PATH at all, from the root; of several versions the newest is taken.
 _ELSEWHERE = {
-    "git-http-backend": ["/usr/lib/git-core/git-http-backend", "/usr/libexec/git-core/git-http-backend"],
-    "initdb": ["/usr/lib/postgresql/*/bin/initdb"],
-    "pg_ctl": ["/usr/lib/postgresql/*/bin/pg_ctl"],
-    "postgres": ["/usr/lib/postgresql/*/bin/postgres"],
-    "psql": ["/usr/lib/postgresql/*/bin/psql"],
-    "docker-registry": ["/usr/bin/registry", "/usr/local/bin/registry"],
+    "git-http-backend": ["usr/lib/git-core/git-http-backend", "usr/libexec/git-core/git-http-backend"],
+    "initdb": ["usr/lib/postgresql/*/bin/initdb"],
+    "pg_ctl": ["usr/lib/postgresql/*/bin/pg_ctl"],
+    "postgres": ["usr/lib/postgresql/*/bin/postgres"],
+    "psql": ["usr/lib/postgresql/*/bin/psql"],
+    "docker-registry": ["usr/bin/registry", "usr/local/bin/registry"],
 }
 
 
-def _version(path: str) -> list[int]:
-    return [int(part) for part in pathlib.Path(path).parts if part.isdigit()]
+def _version(path: pathlib.Path) -> list[int]:
+    return [int(part) for part in path.parts if part.isdigit()]
 
 
 def find_peer(name: str) -> pathlib.Path | None:
@@ -38,8 +37,8 @@ def find_peer(name: str) -> pathlib.Path | None:
     found = shutil.which(name, path=_PATH)
     if found:
         return pathlib.Path(found)
-    elsewhere = [path for pattern in _ELSEWHERE.get(name, []) for path in glob.glob(pattern)]
-    return pathlib.Path(max(elsewhere, key=_version)) if elsewhere else None
+    elsewhere = [path for pattern in _ELSEWHERE.get(name, []) for path in pathlib.Path("/").glob(pattern)]
+    return max(elsewhere, key=_version) if elsewhere else None
 
 
 def in_ci() -> bool:
