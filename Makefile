@@ -36,7 +36,7 @@ peers: ## the real programs that tests talk to (git, sshd, PostgreSQL …)
 
 .PHONY: test
 test: $(ENV) peers ## everything: peers are obtained, all tests are run
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --durations=5 --durations-min=5 $(ARGS)
 
 .PHONY: unit
 unit: $(ENV) ## the quick tests only

@@ -1,5 +1,6 @@
 """What holds for every test: no network outside loopback, nobody's own settings, profiles of hypothesis."""
 
+import asyncio
 import ipaddress
 import os
 import socket
@@ -18,6 +19,11 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_configure() -> None:
+    """No event loop but those of the tests: plug-ins ask for one, and asyncio would make it, never to be closed."""
+    asyncio.set_event_loop(None)
 
 
 class OutsideNetworkError(Exception):
