@@ -127,7 +127,7 @@ class Application:
 
     `name` is its identity; `moved_from` are names it had before. `takes_from` names applications whose
     resources it may take over in one step. `decommissioned` is set by the agent for an application whose
-    document left Git while it still owns something.
+    document left Git while it still owns something. `generator` names the ApplicationGenerator that made it.
     """
 
     name: str
@@ -146,6 +146,7 @@ class Application:
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     origin: errors.Origin | None = None
     decommissioned: bool = False
+    generator: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -161,6 +162,7 @@ class Project:
     namespaces: tuple[str, ...] = ("*",)
     kinds: tuple[str, ...] = ("*",)
     deletion_policy: DeletionPolicy | None = None
+    origin: errors.Origin | None = dataclasses.field(default=None, compare=False)
 
 
 DEFAULT_PROJECT = Project("default")

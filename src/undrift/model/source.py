@@ -6,6 +6,9 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
+from undrift import errors
+from undrift.model import secret
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Revision:
@@ -65,11 +68,13 @@ class Artifact:
 class Credential:
     """Where a credential is found: never the credential itself.
 
-    `env` names an environment variable, `file` a file of the agent's host.
+    `env` names an environment variable, `file` a file of the agent's host. `value` holds one that was
+    declared in an encrypted document and decrypted in memory.
     """
 
     env: str = ""
     file: str = ""
+    value: secret.Secret | None = None
 
 
 class SourceKind(enum.StrEnum):
@@ -143,3 +148,5 @@ class Source:
     submodules: bool = False
     lfs: bool = False
     insecure: bool = False
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    origin: errors.Origin | None = dataclasses.field(default=None, compare=False)

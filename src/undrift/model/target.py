@@ -7,6 +7,8 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
+from undrift import errors
+
 
 class Marks(enum.StrEnum):
     """Where a provider keeps ownership marks."""
@@ -48,6 +50,7 @@ class Target:
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     file: str = ""
+    origin: errors.Origin | None = dataclasses.field(default=None, compare=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
