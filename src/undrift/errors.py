@@ -525,12 +525,14 @@ class Several(UndriftError):
         return "\n".join(str(error) for error in self.found)
 
     def at(self, revision: str, author: str = "") -> Self:
+        """The same errors, knowing the commit they come from."""
         for error in self.found:
             error.at(revision, author)
         return super().at(revision, author)
 
     @property
     def parts(self) -> tuple[UndriftError, ...]:
+        """The errors found."""
         return self.found
 
 

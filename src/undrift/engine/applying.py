@@ -36,7 +36,9 @@ class Applier:
 
     async def observe(self, ids: Collection[resource.ResourceId]) -> resource.LiveState:
         """Look again, with a deadline."""
-        return await within(self.observe_timeout, self.session.observe(ids, self.owner), "looking at the target")
+        return await within(
+            self.observe_timeout, self.session.observe(ids, self.owner), "looking at the target"
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -170,7 +172,8 @@ async def _unhealthy(found: plan.Plan, wave: plan.Wave, applier: Applier) -> err
     following = found.waves[wave.number + 1].changes
     ids = frozenset(_declared(wave.changes))
     needed = any(
-        change.desired is not None and (ids & set(change.desired.depends_on) or change.wave != wave.changes[0].wave)
+        change.desired is not None
+        and (ids & set(change.desired.depends_on) or change.wave != wave.changes[0].wave)
         for change in following
     )
     if not needed or not ids:
@@ -195,7 +198,9 @@ def _declared(changes: Sequence[plan.Change]) -> tuple[resource.ResourceId, ...]
     return tuple(change.id for change in changes if change.desired is not None)
 
 
-def _skipped(changes: Sequence[plan.Change], error: errors.UndriftError | None) -> tuple[plan.ChangeResult, ...]:
+def _skipped(
+    changes: Sequence[plan.Change], error: errors.UndriftError | None
+) -> tuple[plan.ChangeResult, ...]:
     return tuple(plan.ChangeResult(change, plan.Outcome.SKIPPED, error) for change in changes)
 
 

@@ -34,9 +34,7 @@ def differences(
 def ignored_paths(rules: Sequence[application.Ignore], rid: resource.ResourceId) -> tuple[_Path, ...]:
     """The field paths that the rules of a policy leave alone on one resource."""
     name = str(rid)
-    return tuple(
-        tuple(rule.path.split(".")) for rule in rules if fnmatch.fnmatchcase(name, rule.resources)
-    )
+    return tuple(tuple(rule.path.split(".")) for rule in rules if fnmatch.fnmatchcase(name, rule.resources))
 
 
 def matches(patterns: Sequence[str], rid: resource.ResourceId) -> bool:

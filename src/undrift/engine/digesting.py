@@ -46,7 +46,9 @@ def policy_document(policy: application.Policy) -> dict[str, Any]:
     return document
 
 
-def document(inputs: lock.InputLock, policy: application.Policy, waves: tuple[plan.Wave, ...], key: bytes) -> dict[str, Any]:
+def document(
+    inputs: lock.InputLock, policy: application.Policy, waves: tuple[plan.Wave, ...], key: bytes
+) -> dict[str, Any]:
     """What a digest covers, as data: kept in the database so that a later plan can be held against it."""
     return {
         "inputs": dict(inputs.inputs),
@@ -69,7 +71,9 @@ def _covers(approved: Any, asked: Any) -> bool:
     if isinstance(approved, Mapping) and approved.keys() == {_UNKNOWN}:
         return True
     if isinstance(approved, Mapping) and isinstance(asked, Mapping):
-        return approved.keys() == asked.keys() and all(_covers(approved[name], asked[name]) for name in approved)
+        return approved.keys() == asked.keys() and all(
+            _covers(approved[name], asked[name]) for name in approved
+        )
     if isinstance(approved, (list, tuple)) and isinstance(asked, (list, tuple)):
         return len(approved) == len(asked) and all(map(_covers, approved, asked))
     return bool(approved == asked)
@@ -79,7 +83,9 @@ def _change(change: plan.Change, key: bytes) -> dict[str, Any]:
     described: dict[str, Any] = {
         "action": change.action.value,
         "id": list(change.id),
-        "fields": [[field.path, plain(field.before, key), plain(field.after, key)] for field in change.fields],
+        "fields": [
+            [field.path, plain(field.before, key), plain(field.after, key)] for field in change.fields
+        ],
     }
     if change.from_owner:
         described["from"] = change.from_owner

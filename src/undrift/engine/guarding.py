@@ -136,7 +136,11 @@ def _windows(considered: Considered) -> Iterator[errors.GuardError]:
     if not spans or windows.allowed(spans, now):
         return
     opens = windows.opens_at(spans, now)
-    when = datetime.datetime.fromtimestamp(opens, datetime.UTC).isoformat(timespec="minutes") if opens else "never"
+    when = (
+        datetime.datetime.fromtimestamp(opens, datetime.UTC).isoformat(timespec="minutes")
+        if opens
+        else "never"
+    )
     yield errors.WindowClosed(
         f"no time window of {considered.application.name} allows changes now",
         origin=considered.application.origin,
@@ -158,7 +162,10 @@ def _dependencies(considered: Considered) -> Iterator[errors.GuardError]:
         if peer is not None and peer.health.reason:
             why += f": {peer.health.reason}"
         yield errors.DependencyNotReady(
-            f"{subject.name} waits for {name}", origin=subject.origin, why=why, hint=f"see `undrift status {name}`"
+            f"{subject.name} waits for {name}",
+            origin=subject.origin,
+            why=why,
+            hint=f"see `undrift status {name}`",
         )
 
 
@@ -195,7 +202,11 @@ def _approval(considered: Considered) -> Iterator[errors.GuardError]:
     if subject.policy.mode is not application.Mode.APPROVAL and not leaving:
         return
     moved = any(approval.digest != considered.plan.digest for approval in considered.memory.approvals)
-    what = "its document left Git: deleting what it owns" if leaving else f"a plan of {len(considered.plan.changes)} changes"
+    what = (
+        "its document left Git: deleting what it owns"
+        if leaving
+        else f"a plan of {len(considered.plan.changes)} changes"
+    )
     yield errors.ApprovalRequired(
         f"{subject.name} waits for approval",
         origin=subject.origin,

@@ -81,7 +81,9 @@ def _sorted(keys: Mapping[resource.ResourceId, _Key], before: _Edges) -> list[re
     return done
 
 
-def cycle(stuck: Iterable[resource.ResourceId], before: Mapping[resource.ResourceId, Iterable[resource.ResourceId]]) -> errors.OrderCycle:
+def cycle(
+    stuck: Iterable[resource.ResourceId], before: Mapping[resource.ResourceId, Iterable[resource.ResourceId]]
+) -> errors.OrderCycle:
     """The error that spells out one circle among `stuck`."""
     left = set(stuck)
     step = min(left)

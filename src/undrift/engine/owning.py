@@ -40,9 +40,7 @@ def _remembered(found: resource.LiveResource, situation: plan.Situation) -> Stan
     return Standing.UNMARKED if entry.state is inventory.EntryState.CONFIRMED else Standing.STRANGER
 
 
-def _by_entry(
-    entry: inventory.Entry, found: resource.LiveResource, situation: plan.Situation
-) -> Standing:
+def _by_entry(entry: inventory.Entry, found: resource.LiveResource, situation: plan.Situation) -> Standing:
     """Without marks, an unfinished change was ours if what we find is exactly what it intended."""
     if entry.state is inventory.EntryState.CONFIRMED:
         return Standing.OURS
@@ -77,7 +75,12 @@ def _entry(found: resource.LiveResource, known: inventory.Entry | None) -> inven
     mark = found.mark
     if known is not None and (mark is None or mark.names != found.id):
         return inventory.Entry(
-            known.id, inventory.EntryState.CONFIRMED, known.fingerprint, known.revision, found.uid, known.protected
+            known.id,
+            inventory.EntryState.CONFIRMED,
+            known.fingerprint,
+            known.revision,
+            found.uid,
+            known.protected,
         )
     if mark is None:
         return inventory.Entry(found.id, inventory.EntryState.CONFIRMED, uid=found.uid)

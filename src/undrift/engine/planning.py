@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+
 from undrift import errors
 from undrift.engine import comparing, digesting, ordering, owning
 from undrift.model import application, inventory, plan, resource, target
@@ -30,7 +31,9 @@ def make_plan(situation: plan.Situation) -> plan.Plan:
     )
 
 
-def unfit(found: resource.LiveResource | None, change: plan.Change, ignore: tuple[application.Ignore, ...]) -> str:
+def unfit(
+    found: resource.LiveResource | None, change: plan.Change, ignore: tuple[application.Ignore, ...]
+) -> str:
     """Why a target does not show what a change should have made; "" when it does."""
     if change.action is plan.Action.DELETE:
         same = found is not None and change.live is not None and found.uid == change.live.uid
@@ -111,7 +114,9 @@ class _Draft:
             self._moved.add(old.id)
             self.owned += 1
             fields = comparing.differences(wanted.fields, old.fields)
-            self._add(plan.Change(plan.Action.MOVE, wanted.id, plan.Reason.DECLARED, wanted, old, fields, mark))
+            self._add(
+                plan.Change(plan.Action.MOVE, wanted.id, plan.Reason.DECLARED, wanted, old, fields, mark)
+            )
             return
         drifted = ours and entry is not None and entry.fingerprint == mark
         reason = plan.Reason.DRIFT if drifted else plan.Reason.DECLARED
@@ -119,7 +124,9 @@ class _Draft:
         self._add(plan.Change(plan.Action.CREATE, wanted.id, reason, wanted, None, fields, mark))
 
     def _movable(self, wanted: resource.Resource) -> resource.LiveResource | None:
-        if wanted.moved_from is None or wanted.moved_from in self.situation.desired.resources:
+        if wanted.moved_from is None or wanted.moved_from in self._moved:
+            return None
+        if wanted.moved_from in self.situation.desired.resources:
             return None
         old = self.situation.live.resources.get(wanted.moved_from)
         if old is None or owning.standing(old, self.situation) not in _OWNED:
@@ -150,7 +157,13 @@ class _Draft:
         self.owned += 1
         self._add(
             plan.Change(
-                plan.Action.MARK, wanted.id, plan.Reason.OWNERSHIP, wanted, found, (), self._fingerprint(wanted)
+                plan.Action.MARK,
+                wanted.id,
+                plan.Reason.OWNERSHIP,
+                wanted,
+                found,
+                (),
+                self._fingerprint(wanted),
             )
         )
         return 0
@@ -299,7 +312,9 @@ def _adoption_required(
 ) -> errors.AdoptionRequired:
     mark = found.mark
     if mark is None:
-        why = "it was there before Undrift" + (f" (written by {', '.join(found.managers)})" if found.managers else "")
+        why = "it was there before Undrift" + (
+            f" (written by {', '.join(found.managers)})" if found.managers else ""
+        )
         hint = f"to take it over, add it to policy.adopt in Git: {wanted.id}"
     elif ours:
         why = f"it belongs to the application {mark.application}"
@@ -307,4 +322,6 @@ def _adoption_required(
     else:
         why = f"it belongs to the application {mark.application} of another agent, {mark.agent}"
         hint = f"remove it there first, or add it to policy.adopt in Git: {wanted.id}"
-    return errors.AdoptionRequired(f"{wanted.id} exists and is not ours", origin=wanted.origin, why=why, hint=hint)
+    return errors.AdoptionRequired(
+        f"{wanted.id} exists and is not ours", origin=wanted.origin, why=why, hint=hint
+    )

@@ -14,12 +14,11 @@ from collections.abc import Awaitable, Iterator
 from typing import TypeVar
 
 from undrift import errors, interfaces
-from undrift.engine import applying, digesting, guarding, owning, planning, rendering, waiting
+from undrift.engine import applying, choosing, digesting, guarding, owning, planning, rendering, waiting
 from undrift.model import (
     application,
     health,
     inventory,
-    lock,
     plan,
     record,
     resource,
@@ -28,6 +27,8 @@ from undrift.model import (
 )
 
 _T = TypeVar("_T")
+_DESCRIBED = 1000
+"""How many changes of one plan are put into words: nobody reads more, and each costs a look at the target."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,15 +82,6 @@ async def reconcile(subject: Subject, world: World, name: str) -> record.Reconci
         return story.failed(applying.defect(error))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Candidate:
-    """What to make true, why it is not the newest revision (if it is not), and what it is called."""
-
-    prepared: rendering.Prepared
-    failure: record.Failure | None = None
-    held_back: record.HeldBack | None = None
-
-
 class _Story:
     """The state of one reconcile while it runs; lives for one call of `reconcile`."""
 
@@ -131,7 +123,9 @@ class _Story:
             return self.subject.memory.last_good or source.Revision("", "decommissioned"), None
         try:
             with self._in(record.Phase.RESOLVE):
-                revision = await self._timed(self.world.source.resolve(), "asking the source for its revision")
+                revision = await self._timed(
+                    self.world.source.resolve(), "asking the source for its revision"
+                )
         except errors.UndriftError as error:
             return None, record.Failure(self.phase, error)
         self._tell(revision=revision)
@@ -148,97 +142,25 @@ class _Story:
             source=self.world.source,
             renderer=self.world.renderer,
             provider=self.world.provider,
-            target=self.world.target,
             facts=facts,
+            target=self.world.target,
             version=self.world.version,
             cache=self.world.cache,
         )
 
     async def _choose(
         self, revision: source.Revision | None, failure: record.Failure | None, kitchen: rendering.Kitchen
-    ) -> _Candidate | None:
-        """The newest revision if it can be prepared and is not held back, else the last good one."""
-        if self.application.decommissioned and revision is not None:
-            inputs = lock.InputLock({"config": self.subject.config_digest}, str(revision))
-            return _Candidate(rendering.Prepared(revision, inputs, resource.NOTHING_DESIRED))
-        held: record.HeldBack | None = None
-        if revision is not None:
-            found, failure, held = await self._try(revision, kitchen)
-            if found is not None:
-                return _Candidate(found, held_back=held)
-        if failure is not None:
-            self._tell(ending=record.Ending.FAILED, failure=failure, held_back=held)
-        return await self._fall_back(failure, held, kitchen)
-
-    async def _try(
-        self, revision: source.Revision, kitchen: rendering.Kitchen
-    ) -> tuple[rendering.Prepared | None, record.Failure | None, record.HeldBack | None]:
-        held: record.HeldBack | None = None
-        name = ""
-        try:
-            with self._in(record.Phase.FETCH):
-                found = await rendering.inputs(revision, kitchen)
-                name = rendering.name_inputs(found)
-            held = self._known_bad(name)
-            if held is not None and held.phase in record.PREPARING:
-                return None, _again(held, revision), held
-            if held is not None and self.application.policy.on_failure is application.OnFailure.ROLLBACK:
-                return None, _again(held, revision), held
-            with self._in(record.Phase.RENDER):
-                prepared = await self._timed(
-                    rendering.prepare(revision, found, kitchen), "rendering", self.world.prepare_timeout
-                )
-        except errors.UndriftError as error:
-            error.at(str(revision), revision.author)
-            failure = record.Failure(self._guilty(error), error)
-            return None, failure, self._hold_back(revision, name, failure)
-        return prepared, None, held
-
-    def _known_bad(self, name: str) -> record.HeldBack | None:
-        if self.subject.retry:
-            return None
-        return next((held for held in self.subject.memory.held_back if held.inputs == name), None)
-
-    def _guilty(self, error: errors.UndriftError) -> record.Phase:
-        """The phase that an error of preparing belongs to, told by its kind."""
-        first = error.parts[0]
-        if isinstance(first, errors.ValidationError):
-            return record.Phase.VALIDATE
-        return record.Phase.RENDER if isinstance(first, errors.RenderError) else self.phase
-
-    def _hold_back(
-        self, revision: source.Revision, name: str, failure: record.Failure
-    ) -> record.HeldBack | None:
-        """A revision is held back when it is the commit's own fault: then waiting cannot help."""
-        if errors.waiting_helps(failure.error) or isinstance(failure.error, errors.InternalError):
-            return None
-        return record.HeldBack(
-            self.application.name,
-            str(revision),
-            name or str(revision),
-            failure.phase,
-            failure.error.code,
-            str(failure.error),
-        )
-
-    async def _fall_back(
-        self, failure: record.Failure | None, held: record.HeldBack | None, kitchen: rendering.Kitchen
-    ) -> _Candidate | None:
-        last = self.subject.memory.last_good
-        if last is None:
-            return None
-        try:
-            found = await rendering.inputs(last, kitchen)
-            prepared = await self._timed(
-                rendering.prepare(last, found, kitchen), "rendering", self.world.prepare_timeout
+    ) -> choosing.Candidate | None:
+        with self._in(record.Phase.RENDER):
+            chooser = choosing.Chooser(
+                kitchen, self.subject.memory, retry=self.subject.retry, timeout=self.world.prepare_timeout
             )
-        except errors.UndriftError:
-            return None
-        return _Candidate(prepared, failure, held)
+            choice = await chooser.choose(revision, failure)
+        if choice.failure is not None:
+            self._tell(ending=record.Ending.FAILED, failure=choice.failure, held_back=choice.held_back)
+        return choice.candidate
 
-    async def _situation(
-        self, prepared: rendering.Prepared
-    ) -> tuple[plan.Situation, resource.LiveState]:
+    async def _situation(self, prepared: rendering.Prepared) -> tuple[plan.Situation, resource.LiveState]:
         known = self.subject.memory.inventory
         ids = {*prepared.desired.resources, *known.entries}
         ids.update(
@@ -248,7 +170,9 @@ class _Story:
         )
         with self._in(record.Phase.OBSERVE):
             live = await self._timed(
-                self.world.session.observe(ids, self.owner), "looking at the target", self.world.observe_timeout
+                self.world.session.observe(ids, self.owner),
+                "looking at the target",
+                self.world.observe_timeout,
             )
         situation = plan.Situation(
             application=self.application,
@@ -277,25 +201,32 @@ class _Story:
 
     async def _plan(self, situation: plan.Situation) -> plan.Plan:
         with self._in(record.Phase.PREVIEW):
-            previews = await self._timed(self.world.session.preview(situation), "asking the target for a preview")
+            previews = await self._timed(
+                self.world.session.preview(situation), "asking the target for a preview"
+            )
         with self._in(record.Phase.PLAN):
             found = planning.make_plan(dataclasses.replace(situation, previews=previews))
             return await self._described(found)
 
     async def _described(self, found: plan.Plan) -> plan.Plan:
         """The plan with each change as text for people; neither digest nor order depend on it."""
-        waves = tuple(
-            dataclasses.replace(wave, changes=tuple([await self._text(change) for change in wave.changes]))
-            for wave in found.waves
-        )
-        withheld = tuple([await self._text(change) for change in found.withheld])
-        return dataclasses.replace(found, waves=waves, withheld=withheld)
+        texts = {
+            change.id: await self._text(change) for change in (*found.changes, *found.withheld)[:_DESCRIBED]
+        }
 
-    async def _text(self, change: plan.Change) -> plan.Change:
-        if change.text:
-            return change
-        text = await self._timed(self.world.session.describe(change), f"describing {change.id}")
-        return dataclasses.replace(change, text=text)
+        def told(changes: tuple[plan.Change, ...]) -> tuple[plan.Change, ...]:
+            return tuple(
+                dataclasses.replace(change, text=texts[change.id]) if texts.get(change.id) else change
+                for change in changes
+            )
+
+        waves = tuple(dataclasses.replace(wave, changes=told(wave.changes)) for wave in found.waves)
+        return dataclasses.replace(found, waves=waves, withheld=told(found.withheld))
+
+    async def _text(self, change: plan.Change) -> str:
+        return change.text or await self._timed(
+            self.world.session.describe(change), f"describing {change.id}"
+        )
 
     async def _guard(
         self, found: plan.Plan, situation: plan.Situation, held: record.HeldBack | None
@@ -326,7 +257,7 @@ class _Story:
         return approved
 
     def _quiet(
-        self, found: plan.Plan, verdict: plan.Verdict, situation: plan.Situation, chosen: _Candidate
+        self, found: plan.Plan, verdict: plan.Verdict, situation: plan.Situation, chosen: choosing.Candidate
     ) -> record.Reconciliation:
         """Nothing was changed: all is as declared, or a guard stopped the plan, or this was only a look."""
         judged = waiting.judge(situation.desired.resources, situation.live)
@@ -341,7 +272,11 @@ class _Story:
         return (*situation.desired.warnings, *kept)
 
     async def _apply(
-        self, found: plan.Plan, situation: plan.Situation, chosen: _Candidate, kitchen: rendering.Kitchen
+        self,
+        found: plan.Plan,
+        situation: plan.Situation,
+        chosen: choosing.Candidate,
+        kitchen: rendering.Kitchen,
     ) -> record.Reconciliation:
         with self._in(record.Phase.APPLY):
             applied = await applying.apply_plan(found, self._applier(situation, chosen.prepared))
@@ -357,15 +292,22 @@ class _Story:
             self._tell(ending=record.Ending.FAILED if failed else record.Ending.APPLIED)
             return self.told
         failure = record.Failure(_phase_of(applied.error), applied.error.at(found.lock.revision))
-        held = self._hold_back(chosen.prepared.revision, rendering.name_inputs(chosen.prepared.lock), failure)
+        held = choosing.hold_back(
+            self.application, chosen.prepared.revision, rendering.name_inputs(chosen.prepared.lock), failure
+        )
         self._tell(ending=record.Ending.FAILED, failure=failure, held_back=held or chosen.held_back)
         return await self._undo(chosen, kitchen)
 
-    async def _undo(self, chosen: _Candidate, kitchen: rendering.Kitchen) -> record.Reconciliation:
+    async def _undo(self, chosen: choosing.Candidate, kitchen: rendering.Kitchen) -> record.Reconciliation:
         """`onFailure: rollback`: a plan of its own, with its own digest and guards, back to the last good."""
         last = self.subject.memory.last_good
         wanted = self.application.policy.on_failure is application.OnFailure.ROLLBACK
-        if not wanted or last is None or chosen.failure is not None or str(last) == str(chosen.prepared.revision):
+        if (
+            not wanted
+            or last is None
+            or chosen.failure is not None
+            or str(last) == str(chosen.prepared.revision)
+        ):
             return self.told
         held = self.told.held_back or record.HeldBack(
             self.application.name,
@@ -376,7 +318,7 @@ class _Story:
             "" if self.told.failure is None else str(self.told.failure.error),
         )
         self._tell(held_back=held)
-        back = await self._fall_back(None, None, kitchen)
+        back = await choosing.Chooser(kitchen, self.subject.memory).fall_back()
         if back is None:
             return self.told
         story = _Story(
@@ -384,12 +326,12 @@ class _Story:
             self.world,
             f"{self.told.id}-rollback",
         )
-        undone = await story.roll_back(back, kitchen)
+        undone = await story.roll_back(back)
         ending = record.Ending.ROLLED_BACK if undone.ending is record.Ending.APPLIED else record.Ending.FAILED
         self._tell(rollback=undone, ending=ending, health=undone.health, applied_revision=last)
         return self.told
 
-    async def roll_back(self, back: _Candidate, kitchen: rendering.Kitchen) -> record.Reconciliation:
+    async def roll_back(self, back: choosing.Candidate) -> record.Reconciliation:
         """Reconcile to an earlier revision, once, with no rollback of its own."""
         try:
             situation, live = await self._situation(back.prepared)
@@ -437,14 +379,6 @@ class _Story:
 
     def _tell(self, **parts: object) -> None:
         self.told = dataclasses.replace(self.told, seconds=dict(self.seconds), **parts)  # type: ignore[arg-type]
-
-
-def _again(held: record.HeldBack, revision: source.Revision) -> record.Failure:
-    """The failure of a revision that is known to be bad, told again without trying it again."""
-    error = errors.RevisionHeldBack(
-        f"{revision.short} is held back", why=held.message, hint="commit a fix; the last good state stays"
-    )
-    return record.Failure(held.phase, error.at(str(revision), revision.author))
 
 
 def _phase_of(error: errors.UndriftError) -> record.Phase:

@@ -34,8 +34,8 @@ class Kitchen:
     source: interfaces.Source
     renderer: interfaces.Renderer
     provider: interfaces.Provider
-    target: target.Target
     facts: target.Facts
+    target: target.Target
     version: str
     cache: Cache
     timeout: float = 300.0

@@ -182,9 +182,10 @@ class FakeSession:
                 raise errors.ChangeConflict(f"{change.id} was made by somebody else meanwhile")
         elif there is None and change.action is not plan.Action.DELETE:
             raise errors.ChangeConflict(f"{change.id} is gone")
-        if change.live is not None and there is not None and change.action is not plan.Action.MOVE:
-            if str(there.uid) != change.live.uid or there.fields != dict(change.live.fields):
-                raise errors.ChangeConflict(f"{change.id} changed meanwhile")
+        if change.live is None or there is None or change.action is plan.Action.MOVE:
+            return
+        if str(there.uid) != change.live.uid or there.fields != dict(change.live.fields):
+            raise errors.ChangeConflict(f"{change.id} changed meanwhile")
 
     async def describe(self, change: plan.Change) -> str:
         """Fields say it all."""
@@ -229,9 +230,7 @@ class FakeProvider:
         """No scopes."""
         return frozenset()
 
-    async def connect(
-        self, place: target.Target, secrets: interfaces.SecretResolver
-    ) -> interfaces.Session:
+    async def connect(self, place: target.Target, secrets: interfaces.SecretResolver) -> interfaces.Session:
         """A session."""
         return FakeSession(self.place)
 

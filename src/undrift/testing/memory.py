@@ -161,9 +161,7 @@ class MemoryDatabase:
         await lease.check()
         self.memories[name] = dataclasses.replace(memory, inventory=self.memory(name).inventory)
 
-    async def learn(
-        self, lease: interfaces.Lease, name: str, entries: Collection[inventory.Entry]
-    ) -> None:
+    async def learn(self, lease: interfaces.Lease, name: str, entries: Collection[inventory.Entry]) -> None:
         """See `interfaces.Database`."""
         await lease.check()
         self.keep(name, self.memory(name), {entry.id: entry for entry in entries})

@@ -1,0 +1,126 @@
+"""Which revision to make true: the newest, or the last good one while the newest is held back."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from undrift import errors, interfaces
+from undrift.engine import applying, rendering
+from undrift.model import application, lock, record, resource, source
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Candidate:
+    """What to make true, why it is not the newest revision (if it is not), and what holds that one back."""
+
+    prepared: rendering.Prepared
+    failure: record.Failure | None = None
+    held_back: record.HeldBack | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Choice:
+    """A candidate, unless there is none; and what is wrong with the newest revision, if anything is."""
+
+    candidate: Candidate | None
+    failure: record.Failure | None = None
+    held_back: record.HeldBack | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Chooser:
+    """Prepares revisions. `retry` tries a held-back one once more; `timeout` is seconds for one of them."""
+
+    kitchen: rendering.Kitchen
+    memory: interfaces.Memory
+    retry: bool = False
+    timeout: float = 300.0
+
+    async def choose(self, revision: source.Revision | None, failure: record.Failure | None) -> Choice:
+        """The newest revision if it can be prepared and is not held back, else the last good one.
+
+        `revision` is None when the source could not be asked; `failure` then says why.
+        """
+        if revision is None:
+            return Choice(await self.fall_back(failure), failure)
+        if self.kitchen.application.decommissioned:
+            inputs = lock.InputLock({"config": self.kitchen.config_digest}, str(revision))
+            return Choice(Candidate(rendering.Prepared(revision, inputs, resource.NOTHING_DESIRED)))
+        return await self._newest(revision)
+
+    async def fall_back(
+        self, failure: record.Failure | None = None, held: record.HeldBack | None = None
+    ) -> Candidate | None:
+        """The last good revision, or None when there is none or it can no longer be prepared."""
+        last = self.memory.last_good
+        if last is None:
+            return None
+        try:
+            prepared = await self._prepare(last, await rendering.inputs(last, self.kitchen))
+        except errors.UndriftError:
+            return None
+        return Candidate(prepared, failure, held)
+
+    async def _newest(self, revision: source.Revision) -> Choice:
+        name = ""
+        try:
+            found = await rendering.inputs(revision, self.kitchen)
+            name = rendering.name_inputs(found)
+            held = self._known_bad(name)
+            if held is not None and self._avoids(held):
+                failure = _again(held, revision)
+                return Choice(await self.fall_back(failure, held), failure, held)
+            return Choice(Candidate(await self._prepare(revision, found), held_back=held))
+        except errors.UndriftError as error:
+            failure = record.Failure(_guilty(error), error.at(str(revision), revision.author))
+        held = hold_back(self.kitchen.application, revision, name, failure)
+        return Choice(await self.fall_back(failure, held), failure, held)
+
+    async def _prepare(self, revision: source.Revision, found: lock.InputLock) -> rendering.Prepared:
+        work = rendering.prepare(revision, found, self.kitchen)
+        return await applying.within(self.timeout, work, "rendering", errors.RenderTimeout)
+
+    def _known_bad(self, name: str) -> record.HeldBack | None:
+        if self.retry:
+            return None
+        return next((held for held in self.memory.held_back if held.inputs == name), None)
+
+    def _avoids(self, held: record.HeldBack) -> bool:
+        """Whether a held-back revision is not even looked at: it cannot be prepared, or was rolled back."""
+        undone = self.kitchen.application.policy.on_failure is application.OnFailure.ROLLBACK
+        return held.phase in record.PREPARING or undone
+
+
+def hold_back(
+    subject: application.Application, revision: source.Revision, name: str, failure: record.Failure
+) -> record.HeldBack | None:
+    """A revision is held back when it is the commit's own fault: then waiting cannot help.
+
+    `name` is the digest of its inputs, "" where they are not known.
+    """
+    if errors.waiting_helps(failure.error):
+        return None
+    return record.HeldBack(
+        subject.name,
+        str(revision),
+        name or str(revision),
+        failure.phase,
+        failure.error.code,
+        str(failure.error),
+    )
+
+
+def _guilty(error: errors.UndriftError) -> record.Phase:
+    """The phase that an error of preparing belongs to, told by its kind."""
+    first = error.parts[0]
+    if isinstance(first, errors.ValidationError):
+        return record.Phase.VALIDATE
+    return record.Phase.FETCH if isinstance(first, errors.SourceError) else record.Phase.RENDER
+
+
+def _again(held: record.HeldBack, revision: source.Revision) -> record.Failure:
+    """The failure of a revision that is known to be bad, told again without trying it again."""
+    error = errors.RevisionHeldBack(
+        f"{revision.short} is held back", why=held.message, hint="commit a fix; the last good state stays"
+    )
+    return record.Failure(held.phase, error.at(str(revision), revision.author))
