@@ -68,7 +68,7 @@ bench: $(ENV) ## NAME=plan-100k: one benchmark; without NAME all of them
 
 .PHONY: docs
 docs: $(ENV) ## the documentation, into site/
-	$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 .PHONY: lock
 lock: ## the lock file, after a change of pyproject.toml
