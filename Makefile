@@ -20,9 +20,16 @@ $(ENV): pyproject.toml uv.lock scripts/env
 
 .PHONY: check
 check: $(ENV) ## format, lint, types, imports; no test is run
+	@$(MAKE) --no-print-directory --keep-going format lint types imports
+
+.PHONY: format lint types imports
+format: $(ENV)
 	$(BIN)/ruff format --check --quiet
+lint: $(ENV)
 	$(BIN)/ruff check --quiet
+types: $(ENV)
 	$(BIN)/mypy $(wildcard $(CODE))
+imports: $(ENV)
 	$(BIN)/lint-imports --no-logo
 
 .PHONY: fix
