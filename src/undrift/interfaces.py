@@ -77,7 +77,9 @@ class Document:
 
     data: Any
     file: str
-    positions: Mapping[tuple[str | int, ...], tuple[int, int]] = dataclasses.field(default_factory=dict, repr=False)
+    positions: Mapping[tuple[str | int, ...], tuple[int, int]] = dataclasses.field(
+        default_factory=dict, repr=False
+    )
     secret: bool = False
 
 
@@ -202,6 +204,14 @@ class Ledger(Protocol):
 
         FAILED and UNKNOWN leave entries as they were; a deleted resource's entry goes when it is APPLIED.
         """
+        ...
+
+
+class Notifier(Protocol):
+    """Sends messages, at least once; `key` lets a receiver drop the second."""
+
+    async def send(self, happened: event.Event, text: str, key: str) -> None:
+        """Deliver one message or raise."""
         ...
 
 

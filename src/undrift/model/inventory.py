@@ -19,7 +19,9 @@ class Owner:
 
     def owns(self, mark: Mark) -> bool:
         """Whether a mark was made by this owner, under its present or a former name."""
-        return mark.agent == self.agent and (mark.application == self.application or mark.application in self.former)
+        return mark.agent == self.agent and (
+            mark.application == self.application or mark.application in self.former
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
