@@ -20,7 +20,7 @@ def test_every_exception_of_the_linter_has_its_reason() -> None:
     lint = (reading.ROOT / "pyproject.toml").read_text(encoding="utf-8").partition("[tool.ruff.lint]")[2]
     rules = re.findall(r"^    \"[A-Z]+\d*\",.*$", lint.partition("[tool.importlinter]")[0], re.MULTILINE)
     silent = [rule.strip() for rule in rules if "  # " not in rule]
-    unexplained = re.compile(r"# (?:noqa|type: ignore)(?:[:\[][\w, \-\]]*)?$")
+    unexplained = re.compile(r"# (?:noqa(?:: [A-Z\d, ]+)?|type: ignore(?:\[[\w, -]+\])?)$")
     for module in reading.modules("src", "tests", "benchmarks"):
         lines = (reading.ROOT / module.path).read_text(encoding="utf-8").splitlines()
         numbered = enumerate(lines, start=1)
