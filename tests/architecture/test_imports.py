@@ -18,7 +18,7 @@ ROOMS = {
     "asyncpg": {"db", "providers"},
     "click": {"cli"},
     "hypothesis": {"testing"},
-    "jinja2": {"providers", "renderers", "web"},
+    "jinja2": {"config", "providers", "renderers", "web"},
     "pydantic": {"config", "api"},
     "pyrage": {"renderers", "config"},
     "pytest": {"testing"},

@@ -38,7 +38,7 @@ BANS = (
     Ban("object", "resource", CORE),
     Ban("objects", "resources", CORE),
     Ban("garbage", "prune"),
-    Ban("sync", "apply, or plan"),
+    Ban("sync", "apply, or plan", but_in=("undrift.lib",)),  # of a disk
     Ban("cluster", "target", but_in=("undrift.providers",)),
     Ban("driver", "provider", but_in=("undrift.db", "undrift.providers.network")),  # of a database, a device
     Ban("environment", "stage", CORE),  # elsewhere it is that of a process
