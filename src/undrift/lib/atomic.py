@@ -1,0 +1,38 @@
+"""Writing a file so that a reader, or a crash, sees the old content or the new, never a part."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import secrets
+
+
+def write(path: pathlib.Path, content: bytes, mode: int = 0o600) -> None:
+    """Replace (or create) a file: temporary file beside it, fsync, rename, fsync of the folder.
+
+    Raises `OSError`; the temporary file is removed then.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: pathlib.Path) -> None:
+    """Make renames in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
