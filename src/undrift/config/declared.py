@@ -1,0 +1,84 @@
+"""One document as it was found: its model, its place in Git, and what names its content."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+from undrift import errors
+from undrift.config import part
+
+Errors = tuple[errors.UndriftError, ...]
+Location = tuple[str | int, ...]
+"""A path of keys and indexes within a document."""
+
+
+class Places(Protocol):
+    """Where in Git the parts of a document are. A part that is not there has the place of the nearest above."""
+
+    def of(self, path: Location) -> errors.Origin:
+        """The place of a part: of its key, or of an entry of a list."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Below:
+    """The places of a document that is part of another: the template of a generator."""
+
+    places: Places
+    above: Location
+
+    def of(self, path: Location) -> errors.Origin:
+        """See `Places`."""
+        return self.places.of((*self.above, *path))
+
+
+D_co = TypeVar("D_co", bound=part.Document, covariant=True)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Declared(Generic[D_co]):
+    """A valid document. `digest` names its content; `generator` the generator that made it and `policy` its
+    deletion policy.
+    """
+
+    document: D_co
+    origin: errors.Origin
+    places: Places
+    digest: str
+    generator: str = ""
+    policy: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Its kind and name."""
+        return type(self.document).__name__, self.document.metadata.name
+
+    @property
+    def name(self) -> str:
+        """The name it is declared by."""
+        return self.document.metadata.name
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Spoiled:
+    """A document that has a kind and a name, and errors. `mentions` are all words in it."""
+
+    kind: str
+    name: str
+    origin: errors.Origin
+    errors: Errors
+    mentions: frozenset[str] = frozenset()
+
+
+def words_in(data: Any) -> Iterator[str]:
+    """Every text in JSON-like data, keys left out."""
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, Mapping):
+        for value in data.values():
+            yield from words_in(value)
+    elif isinstance(data, list | tuple):
+        for value in data:
+            yield from words_in(value)

@@ -1,0 +1,324 @@
+"""The documents of Undrift's own configuration, one pydantic model a kind: the only place that says how they
+are written.
+
+    apiVersion: undrift.dev/v1
+    kind: Application
+    metadata: {name: web, labels: {layer: servers}}
+    spec: {…}
+
+Field names are camelCase in YAML. A field that is not set keeps the default of the product, of the Agent or of
+the generator (see `translating`). Every field has a description: the JSON Schema for editors is made from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+import pydantic
+
+from undrift.config import connection, fields, part
+
+DELETION = Literal["approve", "delete", "orphan"]
+Days = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+# --- Application ---------------------------------------------------------------------------------------
+
+
+class SourcePart(part.Part):
+    """Where the files of an application come from."""
+
+    name: fields.Name = part.said(
+        "The Source; left out, the config repository itself.", default=part.CONFIG_SOURCE
+    )
+    path: fields.Path = part.said("The folder within the source.", default=".")
+
+
+class RendererPart(part.Part):
+    """How the files become documents. What is not `kind` are the renderer's own settings."""
+
+    model_config = pydantic.ConfigDict(extra="allow")
+
+    kind: fields.Word = part.said("The renderer: plain, kustomize, helm, jsonnet …", default="plain")
+
+
+class DeletionLimitPart(part.Part):
+    """When a plan would delete too much to do so unasked."""
+
+    count: Annotated[int, pydantic.Field(strict=True, ge=0)] = part.said(
+        "Stop when more than so many resources would be deleted.", default=10
+    )
+    percent: Annotated[int, pydantic.Field(strict=True, ge=0, le=100)] = part.said(
+        "Stop when more than this share of what is owned (at least `count`) would be deleted.", default=30
+    )
+
+
+class RetryPart(part.Part):
+    """How long to wait before trying again: capped exponential back-off."""
+
+    first: fields.Duration = part.said("The first wait.", default=5.0)
+    cap: fields.Duration = part.said("The longest wait.", default=300.0)
+    factor: Annotated[float, pydantic.Field(ge=1, le=10, allow_inf_nan=False)] = part.said(
+        "How much longer each wait is than the one before.", default=2.0
+    )
+    limit: Annotated[int, pydantic.Field(strict=True, ge=0)] = part.said(
+        "How many attempts; 0 never gives up.", default=0
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _ordered(self) -> RetryPart:
+        if self.cap < self.first:
+            raise fields.refuse("order", "cap is shorter than first", "make cap at least as long as first")
+        return self
+
+
+class WindowPart(part.Part):
+    """A span of the week in which changes are allowed, or denied."""
+
+    kind: Literal["allow", "deny"] = part.said("Whether changes are allowed or denied while it is open.")
+    days: Annotated[tuple[Days, ...], pydantic.Field(min_length=1)] = part.said(
+        "The days on which it opens; left out, every day.",
+        default=("mon", "tue", "wed", "thu", "fri", "sat", "sun"),
+    )
+    start: fields.Minute = part.said('When it opens, on the clock of `zone`: "22:00".', alias="from")
+    end: fields.Minute = part.said(
+        'When it closes; not after `from` means on the next day: "06:00".', alias="to"
+    )
+    zone: fields.Zone = part.said("The IANA time zone whose clock is meant: Europe/Zurich.", default="UTC")
+
+
+class IgnorePart(part.Part):
+    """A field that is left to others."""
+
+    resources: fields.Glob = part.said("Globs on resource ids (kind/namespace/name).", default="*")
+    path: fields.Word = part.said("The dotted path of the field; * matches one step.")
+
+
+class PolicyPart(part.Part):
+    """How an application is kept true."""
+
+    mode: Literal["automatic", "approval", "observe"] = part.said(
+        "Who lets a plan run: nobody needs to, a person approves its digest, nothing is ever changed.",
+        default="automatic",
+    )
+    prune: fields.Flag = part.said("Delete what is owned and no longer declared.", default=True)
+    self_heal: fields.Flag = part.said("Repair drift; else it is only reported.", default=True)
+    on_failure: Literal["stop", "rollback"] = part.said(
+        "After a change failed: stop and say so, or plan back to the last good revision.", default="stop"
+    )
+    deletion_limit: DeletionLimitPart = part.said(
+        "When a plan would delete too much to do so unasked.", default=DeletionLimitPart()
+    )
+    retry: RetryPart = part.said("The waits between attempts.", default=RetryPart())
+    windows: tuple[WindowPart, ...] = part.said("When changes may be made; left out, always.", default=())
+    adopt: tuple[fields.Glob, ...] = part.said(
+        "Globs on ids of resources that may be taken over although they exist already.", default=()
+    )
+    recreate: tuple[fields.Glob, ...] = part.said(
+        "Globs on ids that may be deleted and made again when a field cannot be changed in place.", default=()
+    )
+    delete_protected: tuple[fields.Glob, ...] = part.said(
+        "Globs on ids that may be pruned although they are protected or hold data.", default=()
+    )
+    ignore: tuple[IgnorePart, ...] = part.said("Fields that are left to others.", default=())
+    allow_empty: fields.Flag = part.said("Rendering to nothing is meant, not an accident.", default=False)
+    health_timeout: fields.Duration = part.said(
+        "How long a change may take to become healthy.", default=300.0
+    )
+
+
+class ApplicationSpec(part.Part):
+    """What is applied, from where, to where and how."""
+
+    project: fields.Name = part.said("The Project whose limits hold.", default="default")
+    source: SourcePart = part.said("Where the files come from.", default=SourcePart())
+    renderer: RendererPart = part.said("How the files become documents.", default=RendererPart())
+    target: fields.Name = part.said("The Target it is applied to.")
+    namespace: fields.Text = part.said("The namespace of resources that do not name theirs.", default="")
+    interval: fields.Duration = part.said(
+        "How often the target is looked at where it cannot tell.", default=300.0
+    )
+    depends_on: tuple[fields.Name, ...] = part.said(
+        "Applications that have to be healthy before.", default=()
+    )
+    moved_from: tuple[fields.Name, ...] = part.said("Names this application had before.", default=())
+    takes_from: tuple[fields.Name, ...] = part.said(
+        "Applications whose resources it may take over in one step.", default=()
+    )
+    deletion_policy: DELETION | None = part.said(
+        "What happens to what it owns when this document leaves Git: wait for approval, delete, leave it.",
+        default=None,
+    )
+    suspend: fields.Flag = part.said("Look, but change nothing until this is false again.", default=False)
+    policy: PolicyPart = part.said("How it is kept true.", default=PolicyPart())
+
+
+class Application(part.Document):
+    """The unit that is reconciled: a source, a renderer, a target and a policy."""
+
+    kind: Literal["Application"] = part.said("What this document declares.")
+    spec: ApplicationSpec = part.said("What is applied, from where, to where and how.")
+
+
+# --- ApplicationGenerator ------------------------------------------------------------------------------
+
+
+class DirectoriesPart(part.Part):
+    """One element a folder: `path` (the whole), `name` (its last part), `parts` (all parts)."""
+
+    source: fields.Name = part.said(
+        "The Source to look in; left out, the config repository.", default=part.CONFIG_SOURCE
+    )
+    path: fields.Path = part.said("A glob on folders: apps/*.")
+    exclude: tuple[fields.Glob, ...] = part.said("Globs on folders that are left out.", default=())
+
+
+class FilesPart(part.Part):
+    """One element a data file (YAML or JSON): its content, and `path` and `name` (without its ending)."""
+
+    source: fields.Name = part.said(
+        "The Source to look in; left out, the config repository.", default=part.CONFIG_SOURCE
+    )
+    path: fields.Path = part.said("A glob on files: stages/*.yaml.")
+    exclude: tuple[fields.Glob, ...] = part.said("Globs on files that are left out.", default=())
+
+
+class SimpleGeneratorPart(part.Part):
+    """Where elements come from: exactly one of its fields."""
+
+    list: tuple[dict[fields.Word, Any], ...] | None = part.said(
+        "Elements as they are written here.", default=None
+    )
+    directories: DirectoriesPart | None = part.said("One element a folder of a source.", default=None)
+    files: FilesPart | None = part.said("One element a data file of a source.", default=None)
+
+    @pydantic.model_validator(mode="after")
+    def _one(self) -> SimpleGeneratorPart:
+        part.exactly_one(self, *type(self).model_fields)
+        return self
+
+
+class GeneratorPart(SimpleGeneratorPart):
+    """Where elements come from: exactly one of its fields."""
+
+    matrix: Annotated[tuple[SimpleGeneratorPart, ...], pydantic.Field(min_length=2, max_length=2)] | None = (
+        part.said("Each element of the first with each of the second.", default=None)
+    )
+
+
+class TemplateMetadata(part.Part):
+    """How a generated application is called; text may hold {{ … }}."""
+
+    name: fields.Word = part.said("Its name, made from the element: web-{{ name }}.")
+    labels: dict[fields.Word, fields.Text] = part.said("Labels, made from the element.", default_factory=dict)
+
+
+class TemplatePart(part.Part):
+    """An Application in which every text may hold {{ … }}; checked as one when it is filled in."""
+
+    metadata: TemplateMetadata = part.said("Its name and labels.")
+    spec: dict[fields.Word, Any] = part.said("The spec of an Application.")
+
+
+class ApplicationGeneratorSpec(part.Part):
+    """Elements, and the Application each becomes."""
+
+    generators: Annotated[tuple[GeneratorPart, ...], pydantic.Field(min_length=1)] = part.said(
+        "Where elements come from; their elements are put one after the other."
+    )
+    template: TemplatePart = part.said("What each element becomes.")
+    deletion_policy: DELETION | None = part.said(
+        "For applications whose element is gone, unless the template says otherwise.", default=None
+    )
+
+
+class ApplicationGenerator(part.Document):
+    """Makes many Applications from one template."""
+
+    kind: Literal["ApplicationGenerator"] = part.said("What this document declares.")
+    spec: ApplicationGeneratorSpec = part.said("Elements, and the Application each becomes.")
+
+
+# --- Project, Target, Agent ----------------------------------------------------------------------------
+
+
+class ProjectSpec(part.Part):
+    """What applications of the project may use: globs; an empty list allows nothing."""
+
+    description: fields.Text = part.said("What the project is for.", default="")
+    sources: tuple[fields.Glob, ...] = part.said("Names or URLs of sources.", default=("*",))
+    targets: tuple[fields.Glob, ...] = part.said("Names of targets.", default=("*",))
+    namespaces: tuple[fields.Glob, ...] = part.said("Namespaces of resources.", default=("*",))
+    kinds: tuple[fields.Glob, ...] = part.said("Kinds of resources.", default=("*",))
+    deletion_policy: DELETION | None = part.said(
+        "For applications that leave Git and do not say it themselves.", default=None
+    )
+
+
+class Project(part.Document):
+    """Limits that hold for all applications which name it."""
+
+    kind: Literal["Project"] = part.said("What this document declares.")
+    spec: ProjectSpec = part.said("What its applications may use.", default=ProjectSpec())
+
+
+class TargetSpec(part.Part):
+    """A place, and what its provider has to know of it."""
+
+    provider: fields.Word = part.said("The kind of place: hosts, kubernetes, dns …")
+    agent: fields.Name | None = part.said(
+        "The Agent that serves it; may be left out where there is only one.", default=None
+    )
+    settings: dict[fields.Word, Any] = part.said("The provider's own settings.", default_factory=dict)
+
+
+class Target(part.Document):
+    """One configured place that applications are applied to."""
+
+    kind: Literal["Target"] = part.said("What this document declares.")
+    spec: TargetSpec = part.said("The place.")
+
+
+class AgentDefaults(part.Part):
+    """What applications get that do not say it themselves."""
+
+    interval: fields.Duration | None = part.said("See Application.", default=None)
+    deletion_policy: DELETION | None = part.said(
+        "See Application; a Project's or generator's comes first.", default=None
+    )
+    policy: PolicyPart = part.said("See Application; field by field.", default=PolicyPart())
+
+
+class AgentSpec(part.Part):
+    """How an agent works."""
+
+    interval: fields.Duration = part.said(
+        "How often the config repository is asked for a new commit.", default=30.0
+    )
+    workers: Annotated[int, pydantic.Field(strict=True, ge=1, le=256)] = part.said(
+        "How many applications are reconciled at once.", default=8
+    )
+    retention: fields.Duration = part.said("How long history is kept.", default=90 * 86400.0)
+    defaults: AgentDefaults = part.said(
+        "For applications on targets that this agent serves.", default=AgentDefaults()
+    )
+
+
+class Agent(part.Document):
+    """A process that keeps targets true. Its name is its identity: ownership marks bear it."""
+
+    kind: Literal["Agent"] = part.said("What this document declares.")
+    spec: AgentSpec = part.said("How it works.", default=AgentSpec())
+
+
+KINDS: Final[Mapping[str, type[part.Document]]] = {
+    "Agent": Agent,
+    "Application": Application,
+    "ApplicationGenerator": ApplicationGenerator,
+    "Notifier": connection.Notifier,
+    "Project": Project,
+    "Source": connection.Source,
+    "Target": Target,
+}
+"""Every kind of document by its name in YAML."""
