@@ -1,0 +1,184 @@
+"""Runs `git`, and says in our words what it complains about.
+
+The environment is built from nothing, so that no setting of the machine or the user changes what the agent
+does; the exception is `writing`, which works with a person's own settings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import re
+import signal
+from collections.abc import Collection, Mapping, Sequence
+
+from undrift import errors
+
+_KEPT = ("PATH", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_TAIL = 2_000
+
+
+class Corruption(Exception):
+    """The local store is damaged. Never leaves the package: the store is made anew, or `StoreBroken` is raised."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finished:
+    """How a command ended: its status and what it printed."""
+
+    status: int
+    output: bytes
+    complaint: str
+
+
+def plain_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What `git` sees of this machine: programs, proxies, certificates; no settings, no terminal."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    for name in (*_PROXIES, *(proxy.lower() for proxy in _PROXIES)):
+        if name in os.environ:
+            kept[name] = os.environ[name]
+    return {
+        **kept,
+        "LC_ALL": "C.UTF-8",
+        "LANGUAGE": "C",
+        "HOME": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        **(extra or {}),
+    }
+
+
+def settings(values: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Git settings as environment variables: unlike arguments, nobody else on the machine can read them."""
+    found = {"GIT_CONFIG_COUNT": str(len(values))}
+    for index, (name, value) in enumerate(values):
+        found[f"GIT_CONFIG_KEY_{index}"] = name
+        found[f"GIT_CONFIG_VALUE_{index}"] = value
+    return found
+
+
+async def run(
+    arguments: Sequence[str], environment: Mapping[str, str], *, given: bytes = b"", timeout: float = 60.0
+) -> Finished:
+    """Run `git` to its end; it and all it started are killed when `timeout` seconds pass or we are cancelled.
+
+    Raises `TimeoutError`, and `SourceError` when there is no `git`.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "git",
+            *arguments,
+            env=dict(environment),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise missing_git() from error
+    try:
+        async with asyncio.timeout(timeout):
+            output, complaint = await process.communicate(given)
+    finally:
+        await end(process)
+    status = process.returncode if process.returncode is not None else -1
+    return Finished(status, output, complaint[-_TAIL:].decode("utf-8", "replace").strip())
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """Kill a process and its children, unless it has ended by itself, and wait for it."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+def missing_git() -> errors.SourceError:
+    """There is no `git` on the PATH."""
+    return errors.SourceError(
+        "the program git is not installed", why="it is not on the PATH", hint="install Git 2.36 or newer"
+    )
+
+
+_KEY = (
+    r"host key verification failed|remote host identification has changed|no .* host key is known"
+    r"|certificate problem|certificate verif|self.signed certificate|ssl: no alternative certificate"
+    r"|unable to get local issuer|server verification failed|hostname in certificate"
+)
+_ROOM = (
+    r"no space left on device|disk quota exceeded|file too large|read-only file system"
+    r"|could not lock config file|unable to create temporary file|unable to write (sha1|loose|file)"
+    r"|unable to create '[^']*\.lock'|cannot mkdir|write error: "
+)
+_DENIAL = (
+    r"authentication failed|could not read username|could not read password|permission denied"
+    r"|access denied|returned error: 40[134]|repository .*not found|invalid credentials|not authori[sz]ed"
+    r"|too many authentication failures|terminal prompts disabled|error in libcrypto|invalid format|load key"
+    r"|dubious ownership"
+)
+_ABSENCE = r"couldn't find remote ref|not our ref|no such remote ref|unadvertised object"
+_DAMAGE = (
+    r"loose object .* is corrupt|packed object .* is corrupt|index file corrupt|bad object refs/"
+    r"|missing (blob|tree|commit)|bad tree object|unable to read tree|inflate: data stream error"
+    r"|packfile .* cannot be (accessed|mapped)|pack has bad object|does not match index|bad pack header"
+    r"|not a git repository: |object file .* is empty|invalid sha1 pointer|unable to parse object"
+    r"|bad config line|index file .* is too small|unresolved deltas|non-monotonic index"
+    r"|could not parse commit|unable to find [0-9a-f]{40}|hash mismatch|broken ref|did not send all necessary"
+)
+_RULES: tuple[tuple[type[errors.SourceError] | None, str, str], ...] = (
+    (
+        errors.HostKeyRefused,
+        _KEY,
+        "compare the server's key or certificate with the one in the source's authentication",
+    ),
+    (
+        errors.StoreBroken,
+        _ROOM,
+        "make room on the agent's disk or correct its permissions; what was fetched before is still there",
+    ),
+    (
+        errors.SourceDenied,
+        _DENIAL,
+        "check the credentials of the source and what they may read; a repository they may not see looks absent",
+    ),
+    (errors.ReferenceMissing, _ABSENCE, "correct the source's reference, or push it"),
+    (None, _DAMAGE, ""),
+)
+
+
+def explain(what: str, finished: Finished, secrets: Collection[str] = ()) -> errors.SourceError:
+    """The error that a failed command stands for. Raises `Corruption` when it is about our own store."""
+    why = mask(finished.complaint, secrets)
+    for kind, pattern, hint in _RULES:
+        if re.search(pattern, why, re.IGNORECASE):
+            if kind is None:
+                raise Corruption(why)
+            return kind(what, why=shorten(why), hint=hint)
+    return errors.SourceUnavailable(
+        what,
+        why=shorten(why) or f"git ended with status {finished.status}",
+        hint="it is tried again by itself",
+    )
+
+
+def mask(text: str, secrets: Collection[str]) -> str:
+    """`text` without any of the secrets."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    return text
+
+
+def shorten(text: str) -> str:
+    """What matters of git's complaint: a few lines, without its own marks and advice."""
+    lines = [re.sub(r"^(fatal|error|remote|warning): ?", "", line).strip() for line in text.splitlines()]
+    kept = [
+        line for line in lines if line and not line.startswith(("Please make sure", "and the repository"))
+    ]
+    return "\n".join(kept[-6:])

@@ -1,0 +1,216 @@
+"""Where a repository is, and the environment in which `git` may reach it.
+
+Credentials are found anew for each command, so that a rotated one is used at once. They travel in environment
+variables of `git` and in files of a private folder (in memory where the machine has one) that is gone when the
+command ends; never in a URL, an argument or the store.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import os
+import pathlib
+import re
+import shlex
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from urllib import parse
+
+from undrift import errors, interfaces
+from undrift.model import source
+from undrift.sources import connecting
+from undrift.sources.git import app, command
+
+_SCP = re.compile(r"^(?:(?P<user>[\w.-]+)@)?(?P<host>[\w.-]+|\[[0-9a-fA-F:]+\]):(?!//)(?P<path>.+)$")
+_MEMORY = pathlib.Path("/dev/shm")  # noqa: S108 - a tmpfs, used with a private folder of random name
+_TOKEN_USER = "x-access-token"  # noqa: S105 - the user name that forges expect beside a token
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Address:
+    """Where a repository is: `scheme` is https, http, ssh or file; `path` is the folder of a local one."""
+
+    url: str
+    scheme: str
+    host: str = ""
+    path: str = ""
+
+    @property
+    def shown(self) -> str:
+        """For people."""
+        return self.url
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Access:
+    """The environment for one command, and the values that must not be seen in what it prints."""
+
+    environment: dict[str, str] = dataclasses.field(repr=False)
+    secrets: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+
+
+def parse_url(url: str, *, insecure: bool = False) -> Address:
+    """Understand a URL, `git@host:path` or an absolute path. Raises `ConfigInvalid`."""
+    if url.startswith("/"):
+        return Address(url, "file", path=os.path.normpath(url))
+    found = _SCP.match(url) if "://" not in url else None
+    if found:
+        return Address(url, "ssh", host=found["host"], path=found["path"])
+    parts = parse.urlsplit(url)
+    if parts.scheme == "file" and parts.netloc in {"", "localhost"} and parts.path:
+        return Address(url, "file", path=parse.unquote(parts.path))
+    if parts.scheme not in {"https", "http", "ssh"} or not parts.hostname or not parts.path.strip("/"):
+        raise errors.ConfigInvalid(
+            f"{_without_user(url)} is not the address of a Git repository",
+            why="it has to be https://…, ssh://…, git@host:path, file:///… or an absolute path",
+            hint="correct the url of the source",
+        )
+    if parts.password is not None or (parts.username and parts.scheme != "ssh"):
+        raise errors.ConfigInvalid(
+            f"the address of {parts.hostname} holds a credential",
+            why="what is in Git in clear is no secret any more",
+            hint="revoke it, and name an environment variable or a file under authentication",
+        )
+    if parts.scheme == "http" and not insecure and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
+        raise errors.ConfigInvalid(
+            f"{url} is not encrypted",
+            why="anybody on the way can change what will be applied",
+            hint="use https, or say insecure: true",
+        )
+    return Address(url, parts.scheme, host=parts.netloc.rpartition("@")[2], path=parts.path)
+
+
+class Remote:
+    """One repository on a server, with the credentials that a source names for it."""
+
+    def __init__(
+        self, declared: source.Source, secrets: interfaces.SecretResolver, web: connecting.Web
+    ) -> None:
+        self.address = parse_url(declared.url, insecure=declared.insecure)
+        self.authentication = declared.authentication
+        self.insecure = declared.insecure
+        self.timeout = declared.timeout
+        self.web = web
+        self._secrets = secrets
+        self._context: tuple[str, ssl.SSLContext | None] | None = None
+        self._app = app.AppTokens(declared.authentication.github_app, secrets, web)
+
+    async def authorization(self) -> str:
+        """The value of the `Authorization` header; "" for nobody."""
+        user, password = await self._login()
+        if not password and not user:
+            return ""
+        return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+    async def _login(self) -> tuple[str, str]:
+        found = self.authentication
+        user = await self._secrets.resolve(found.username) if found.username else ""
+        if found.github_app:
+            return _TOKEN_USER, await self._app.token(await self.context())
+        if found.token:
+            return user or _TOKEN_USER, (await self._secrets.resolve(found.token)).strip()
+        if found.password:
+            return user, await self._secrets.resolve(found.password)
+        return "", ""
+
+    async def context(self) -> ssl.SSLContext | None:
+        """How TLS connections of our own trust the server."""
+        ca = self.authentication.ca
+        authority = await self._secrets.resolve(ca) if ca else ""
+        if self._context is None or self._context[0] != authority:
+            made = connecting.context_for(
+                authority, insecure=self.insecure and self.address.scheme == "https"
+            )
+            self._context = (authority, made)
+        return self._context[1]
+
+    def forget_tokens(self) -> None:
+        """A credential was refused: ask for a new one where we can."""
+        self._app.forget()
+
+    @contextlib.asynccontextmanager
+    async def access(self) -> AsyncIterator[Access]:
+        """The environment in which `git` can reach the repository as the remote `origin`.
+
+        Raises `CredentialMissing`, and what a GitHub App's server may answer.
+        """
+        with _private_folder() as folder:
+            values = [("remote.origin.url", self.address.url), ("protocol.version", "2")]
+            extra = {"GIT_ALLOW_PROTOCOL": self.address.scheme}
+            hidden: list[str] = []
+            if self.address.scheme == "file":
+                extra["GIT_CONFIG_GLOBAL"] = _write(folder, "gitconfig", "[safe]\n\tdirectory = *\n")
+            elif self.address.scheme == "ssh":
+                extra.update(await self._ssh(folder))
+            else:
+                values += await self._http(folder, hidden)
+            yield Access(command.plain_environment({**extra, **command.settings(values)}), tuple(hidden))
+
+    async def _http(self, folder: pathlib.Path, hidden: list[str]) -> list[tuple[str, str]]:
+        base = f"http.{self.address.scheme}://{self.address.host}/"
+        values = [("http.lowSpeedLimit", "1"), ("http.lowSpeedTime", str(max(1, int(self.timeout))))]
+        header = await self.authorization()
+        if header:
+            hidden += [header, header.removeprefix("Basic ")]
+            values.append((f"{base}.extraHeader", f"Authorization: {header}"))
+        if self.authentication.ca:
+            text = await self._secrets.resolve(self.authentication.ca)
+            values.append(("http.sslCAInfo", _write(folder, "ca.pem", text)))
+        if self.insecure:
+            values.append(("http.sslVerify", "false"))
+        return values
+
+    async def _ssh(self, folder: pathlib.Path) -> dict[str, str]:
+        found = self.authentication
+        options = {
+            "BatchMode": "yes",
+            "StrictHostKeyChecking": "yes",
+            "ConnectTimeout": str(max(1, int(min(self.timeout, 20)))),
+            "ServerAliveInterval": "15",
+            "LogLevel": "ERROR",
+        }
+        extra: dict[str, str] = {}
+        if found.known_hosts:
+            known = await self._secrets.resolve(found.known_hosts)
+            options["UserKnownHostsFile"] = _write(folder, "known_hosts", known)
+            options["GlobalKnownHostsFile"] = os.devnull
+        if found.username:
+            options["User"] = await self._secrets.resolve(found.username)
+        if found.ssh_key:
+            key = await self._secrets.resolve(found.ssh_key)
+            options["IdentityFile"] = _write(folder, "key", key.rstrip("\n") + "\n")
+            options |= {"IdentitiesOnly": "yes", "IdentityAgent": "none"}
+        elif "SSH_AUTH_SOCK" in os.environ:
+            extra["SSH_AUTH_SOCK"] = os.environ["SSH_AUTH_SOCK"]
+        words = ["ssh", "-F", os.devnull]
+        for name, value in options.items():
+            words += ["-o", f"{name}={value}"]
+        return {**extra, "GIT_SSH_COMMAND": shlex.join(words), "GIT_SSH_VARIANT": "ssh"}
+
+
+@contextlib.contextmanager
+def _private_folder() -> Iterator[pathlib.Path]:
+    memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    try:
+        made = tempfile.TemporaryDirectory(prefix="undrift-", dir=memory, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise errors.StoreBroken(
+            "no temporary folder can be made", why=str(error), hint="make room on the agent's disk"
+        ) from None
+    with made as name:
+        yield pathlib.Path(name)
+
+
+def _write(folder: pathlib.Path, name: str, text: str) -> str:
+    path = folder / name
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    return str(path)
+
+
+def _without_user(url: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", url)

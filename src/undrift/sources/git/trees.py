@@ -1,0 +1,198 @@
+"""What Git's objects mean: trees, commits, links, pointers. Pure.
+
+Git stores any bytes as a name and a server may send what `git` itself would never write, so names are checked
+here, before they become paths anywhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+import re
+from collections.abc import Mapping
+
+from undrift import errors
+
+TREE = "40000"
+EXECUTABLE = "100755"
+LINK = "120000"
+SUBMODULE = "160000"
+_HOPS = 40
+_POINTER = re.compile(
+    rb"version https://git-lfs\.github\.com/spec/v1\n(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize (\d+)\n?"
+)
+_POINTER_SIZE = 1024
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Entry:
+    """One name of a tree: its mode, and the object behind it."""
+
+    mode: str
+    object_id: str
+
+
+Tree = Mapping[str, Entry]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Commit:
+    """What a commit says. `time` is when it was committed, seconds since the epoch."""
+
+    tree: str
+    parents: tuple[str, ...]
+    author: str
+    time: float
+    message: str
+
+    @property
+    def subject(self) -> str:
+        """The first line of the message."""
+        return self.message.strip().partition("\n")[0]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pointer:
+    """What stands in Git for a file that Git LFS keeps elsewhere."""
+
+    sha256: str
+    size: int
+
+
+def parse_tree(data: bytes, digest_size: int) -> dict[str, Entry]:
+    """The entries of a tree by name. Raises `ArtifactRefused` for a name that is no file name."""
+    found: dict[str, Entry] = {}
+    place = 0
+    while place < len(data):
+        space = data.index(b" ", place)
+        end = data.index(b"\0", space)
+        mode = data[place:space].decode("ascii")
+        name = _name(data[space + 1 : end])
+        place = end + 1 + digest_size
+        # Some old trees have modes with a leading zero.
+        found[name] = Entry(mode.lstrip("0"), data[end + 1 : place].hex())
+    return found
+
+
+def descend(entry: Entry, parts: list[str], known: Mapping[str, Tree]) -> tuple[Entry, list[str]] | None:
+    """As far down as known trees reach: the entry there, and what is left of the way; None: there is no such way."""
+    for place, part in enumerate(parts):
+        tree = known.get(entry.object_id) if entry.mode == TREE else None
+        if tree is None:
+            return entry, parts[place:]
+        below = tree.get(part)
+        if below is None:
+            return None
+        entry = below
+    return entry, []
+
+
+def _name(raw: bytes) -> str:
+    try:
+        name = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise errors.ArtifactRefused(
+            f"the file name {raw!r} is not UTF-8",
+            hint="rename the file; names have to be readable by everybody",
+        ) from None
+    if not name or name in {".", ".."} or "/" in name or name.lower() == ".git":
+        raise errors.ArtifactRefused(
+            f"{name!r} cannot be the name of a file",
+            why="no Git writes such a tree; somebody built it by hand",
+            hint="find out which commit brought it in",
+        )
+    return name
+
+
+def parse_commit(data: bytes) -> Commit:
+    """Read a commit object; what is malformed becomes empty rather than an error, as `git log` has it."""
+    head, _, message = data.decode("utf-8", "replace").partition("\n\n")
+    tree, parents, author, time = "", [], "", 0.0
+    for line in head.split("\n"):
+        word, _, rest = line.partition(" ")
+        if word == "tree":
+            tree = rest
+        elif word == "parent":
+            parents.append(rest)
+        elif word == "author":
+            author = parse_person(rest)[0]
+        elif word == "committer":
+            time = parse_person(rest)[1]
+    return Commit(tree, tuple(parents), author, time, message)
+
+
+def parse_person(text: str) -> tuple[str, float]:
+    """`Name <mail> seconds zone` → `Name <mail>` and the seconds."""
+    who, mark, rest = text.rpartition("> ")
+    try:
+        return who + mark.strip(), float(rest.split(" ")[0])
+    except ValueError:
+        return text, 0.0
+
+
+def parse_pointer(content: bytes) -> Pointer | None:
+    """The Git LFS pointer that a file is, or None."""
+    if len(content) > _POINTER_SIZE or not content.startswith(b"version "):
+        return None
+    found = _POINTER.fullmatch(content)
+    return Pointer(found[1].decode(), int(found[2])) if found else None
+
+
+def check_links(links: Mapping[str, str]) -> None:
+    """Raise `ArtifactRefused` for the first link (path → target) that leads out of the artifact, or in a circle."""
+    for path in links:
+        _follow(path, links)
+
+
+def _follow(path: str, links: Mapping[str, str]) -> None:
+    """Walk as the system would, one name at a time: what looks inside may leave through another link."""
+    todo = path.split("/")[::-1]
+    place: list[str] = []
+    hops = 0
+    while todo:
+        part = todo.pop()
+        if part in {"", "."}:
+            continue
+        if part == "..":
+            if not place:
+                raise _leaves(path, links[path])
+            place.pop()
+            continue
+        place.append(part)
+        target = links.get("/".join(place))
+        if target is None:
+            continue
+        hops += 1
+        if hops > _HOPS:
+            raise errors.ArtifactRefused(
+                f"the link {path} leads in a circle",
+                origin=errors.Origin(path),
+                why=f"it points to {target!r}",
+                hint="correct or delete the link",
+            )
+        if target.startswith("/"):
+            raise _leaves(path, links[path])
+        place.pop()
+        todo += reversed(target.split("/"))
+
+
+def _leaves(path: str, target: str) -> errors.ArtifactRefused:
+    return errors.ArtifactRefused(
+        f"the link {path} leads out of the tree",
+        origin=errors.Origin(path),
+        why=f"it points to {target!r}",
+        hint="link only to files below the application's path, or make that path a folder above both",
+    )
+
+
+def join(folder: str, name: str) -> str:
+    """A path below a folder; "" and "." are the root."""
+    return posixpath.join(folder, name) if folder not in {"", "."} else name
+
+
+def split(path: str) -> list[str]:
+    """The names on a path of the tree; the root has none. Raises `PathMissing` when it leads out."""
+    parts = [part for part in path.split("/") if part not in {"", "."}]
+    if ".." in parts:
+        raise errors.PathMissing(f"the path {path} leads out of the source", hint="write it without ..")
+    return parts
