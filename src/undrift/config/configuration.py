@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from undrift import errors
 from undrift.config import declared
+from undrift.lib import words
 from undrift.model import agent, application, notifier, source, target
 
 
@@ -58,6 +60,27 @@ class Configuration:
         if before.generator and ("ApplicationGenerator", before.generator) in self.spoiled:
             return False
         return before.origin is None or before.origin.file not in self.unreadable_files
+
+    def identify(self, wanted: str = "") -> agent.Agent:
+        """The agent that a process is: the one it was told, or the only one.
+
+        Raises `AgentUnknown` when there is none of that name, none at all, or several and nobody said which.
+        """
+        known = sorted(self.agents)
+        if wanted in self.agents:
+            return self.agents[wanted]
+        if ("Agent", wanted) in self.spoiled:
+            why, hint = "its document has errors", "correct it"
+        elif wanted:
+            why, hint = f"kind: Agent {wanted} is not declared", words.suggestion(wanted, known)
+        elif len(known) == 1 and not any(kind == "Agent" for kind, _ in self.spoiled):
+            return self.agents[known[0]]
+        elif known:
+            why, hint = f"several are declared: {', '.join(known)}", "say which with --agent"
+        else:
+            why = "no kind: Agent is declared"
+            hint = "add {apiVersion: undrift.dev/v1, kind: Agent, metadata: {name: …}}: its name marks what it owns"
+        raise errors.AgentUnknown("the configuration does not say which agent this is", why=why, hint=hint)
 
     def serving(self, name: str) -> Mapping[str, application.Application]:
         """The applications whose target is served by the agent `name`."""

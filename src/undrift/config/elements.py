@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from undrift import errors
-from undrift.config import declared, documents, part
+from undrift.config import declared, generation, part
 from undrift.lib import globs
 from undrift.model import source
 
@@ -54,7 +54,7 @@ class DataParser(Protocol):
 
 
 async def find(
-    generator: declared.Declared[documents.ApplicationGenerator], around: Surroundings
+    generator: declared.Declared[generation.ApplicationGenerator], around: Surroundings
 ) -> tuple[Element, ...]:
     """All elements. Raises a `ConfigError` or `SourceError`: then nobody knows what is generated."""
     found: list[Element] = []
@@ -95,8 +95,8 @@ def _cross(one: Element, other: Element) -> Element:
 
 
 async def _simple(
-    generator: declared.Declared[documents.ApplicationGenerator],
-    each: documents.SimpleGeneratorPart,
+    generator: declared.Declared[generation.ApplicationGenerator],
+    each: generation.SimpleGeneratorPart,
     place: declared.Location,
     around: Surroundings,
 ) -> list[Element]:
@@ -112,7 +112,7 @@ async def _simple(
 
 
 async def _look(
-    wanted: documents.DirectoriesPart | documents.FilesPart, around: Surroundings, origin: errors.Origin
+    wanted: generation.DirectoriesPart | generation.FilesPart, around: Surroundings, origin: errors.Origin
 ) -> Mapping[str, source.File]:
     """The files below the literal part of a glob, by their path from the root of the source."""
     base = globs.prefix(wanted.path)
@@ -137,7 +137,7 @@ async def _look(
     return {posixpath.normpath(posixpath.join(found.path, name)): file for name, file in found.files.items()}
 
 
-def _folders(wanted: documents.DirectoriesPart, files: Mapping[str, source.File]) -> Iterator[Element]:
+def _folders(wanted: generation.DirectoriesPart, files: Mapping[str, source.File]) -> Iterator[Element]:
     folders: set[str] = set()
     for name in files:
         folder = posixpath.dirname(name)
@@ -151,7 +151,7 @@ def _folders(wanted: documents.DirectoriesPart, files: Mapping[str, source.File]
 
 
 def _data(
-    wanted: documents.FilesPart, files: Mapping[str, source.File], parse: DataParser
+    wanted: generation.FilesPart, files: Mapping[str, source.File], parse: DataParser
 ) -> Iterator[Element]:
     for name, file in sorted(files.items()):
         if file.kind is source.FileKind.LINK or not globs.matches(name, [wanted.path]):

@@ -12,10 +12,10 @@ from typing import Any, Final
 import pydantic
 
 from undrift import errors
-from undrift.config import declared, documents, elements, explaining, part, templating
+from undrift.config import declared, documents, elements, explaining, generation, part, templating
 from undrift.lib import canonical, words
 
-Generator = declared.Declared[documents.ApplicationGenerator]
+Generator = declared.Declared[generation.ApplicationGenerator]
 _TEMPLATE: Final[declared.Location] = ("spec", "template")
 
 

@@ -15,6 +15,10 @@ CONFIG_SOURCE: Final = "config"
 """The name of the source that is always there: the config repository itself."""
 
 
+DELETION = Literal["approve", "delete", "orphan"]
+"""What happens to what an application owns when its document leaves Git."""
+
+
 def said(description: str, **more: Any) -> Any:
     """A field with its description, which editors show."""
     return pydantic.Field(description=description, **more)

@@ -19,6 +19,7 @@ from undrift.config import (
     documents,
     elements,
     generating,
+    generation,
     parsing,
     part,
 )
@@ -155,11 +156,11 @@ async def _parse_all(new: Sequence[parsing.Plain]) -> Sequence[parsing.Parsed]:
 
 def _generators(
     sound: Iterable[declared.Declared[part.Document]],
-) -> list[declared.Declared[documents.ApplicationGenerator]]:
+) -> list[declared.Declared[generation.ApplicationGenerator]]:
     return [
-        cast("declared.Declared[documents.ApplicationGenerator]", each)
+        cast("declared.Declared[generation.ApplicationGenerator]", each)
         for each in sound
-        if isinstance(each.document, documents.ApplicationGenerator)
+        if isinstance(each.document, generation.ApplicationGenerator)
     ]
 
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Final, cast
 
 from undrift import errors
-from undrift.config import declared, documents, part
+from undrift.config import configuration, declared, documents, part
 from undrift.lib import words
+from undrift.model import target
 
 Key = tuple[str, str]
 """Kind and name."""
@@ -267,3 +268,30 @@ def _collision(name: str, former: str, origin: errors.Origin, why: str) -> error
         why=why,
         hint="what an application owns goes to one successor: correct movedFrom (or use takesFrom to share)",
     )
+
+
+def keep_targets(
+    before: Mapping[str, target.Target], after: configuration.Configuration, users: Mapping[str, str]
+) -> tuple[Mapping[str, target.Target], tuple[errors.TargetInUse, ...]]:
+    """The targets to work with after a commit: the declared ones, and removed ones that are still in use.
+
+    `before` are those that were worked with until now, `users` maps applications (also those that left Git and
+    still own something) to their target. A target that is only broken stays as it was, without another error.
+    """
+    kept: dict[str, target.Target] = dict(after.targets)
+    found: list[errors.TargetInUse] = []
+    for name in sorted(set(users.values()) & before.keys() - after.targets.keys()):
+        kept[name] = before[name]
+        if ("Target", name) in after.spoiled or not after.complete:
+            continue
+        using = sorted(user for user, place in users.items() if place == name)
+        found.append(
+            errors.TargetInUse(
+                f"Target {name} was removed while it is in use",
+                origin=before[name].origin,
+                why=f"applications own something there: {', '.join(using[:_FEW])}"
+                + (" …" if len(using) > _FEW else ""),
+                hint="put it back, remove the applications first, and the target when they are gone",
+            )
+        )
+    return kept, tuple(found)

@@ -1,0 +1,1 @@
+"""What turns the files of an artifact into documents: one module a renderer, none of which knows another."""

@@ -1,0 +1,215 @@
+"""Manifests as they are: YAML and JSON files become documents, everything else is there for them to refer to.
+
+Manifests are the `*.yaml`, `*.yml` and `*.json` files of the application's folder, at any depth, but neither in
+`files/` and `templates/` (content that manifests refer to) nor hidden. What SOPS encrypted is decrypted in memory.
+Documents of Undrift's own configuration may lie beside the manifests; they are left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import posixpath
+from collections.abc import Mapping
+from typing import Any, Final
+
+import undrift
+from undrift import errors, interfaces
+from undrift.lib import globs, paths, words, yaml
+from undrift.model import source, target
+
+MANIFESTS: Final = ("**/*.yaml", "**/*.yml", "**/*.json")
+CONTENT: Final = ("files/**", "templates/**")
+_SETTINGS: Final = ("include", "exclude")
+_OUR_GROUP: Final = "undrift.dev/"
+_OUR_KINDS: Final = frozenset(
+    {"Agent", "Application", "ApplicationGenerator", "Notifier", "Project", "Source", "Target"}
+)
+_MOST_LINKS: Final = 10
+_AT_ONCE: Final = 100_000
+"""So many bytes are parsed on the event loop; more go to a thread."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Chosen:
+    """Which files are manifests."""
+
+    include: tuple[str, ...] = MANIFESTS
+    exclude: tuple[str, ...] = ()
+
+    def takes(self, path: str) -> bool:
+        """Whether the file at `path` is a manifest."""
+        if globs.matches(path, self.exclude) or not globs.matches(path, self.include):
+            return False
+        if self.include is not MANIFESTS:
+            return True
+        return not globs.matches(path, CONTENT) and not any(step.startswith(".") for step in path.split("/"))
+
+
+class PlainRenderer:
+    """`kind: plain`. Settings: `include` and `exclude`, lists of globs on paths below the application's folder."""
+
+    def __init__(self, decryptor: interfaces.Decryptor | None = None) -> None:
+        self._decryptor = decryptor
+
+    def version(self) -> str:
+        """See `interfaces.Renderer`."""
+        return f"plain {undrift.__version__}"
+
+    async def render(
+        self, artifact: source.Artifact, settings: Mapping[str, Any], facts: target.Facts
+    ) -> interfaces.Rendered:
+        """See `interfaces.Renderer`. Raises all `RenderError`s at once."""
+        chosen = _choose(settings)
+        files, encrypted, wrong = await self._decrypt(artifact)
+        taken = _Taken(
+            artifact.path,
+            {name: files[name] for name in sorted(files) if chosen.takes(name) and name not in wrong},
+            files,
+            {name: artifact.files[name].content for name in encrypted},
+        )
+        size = sum(len(file.content) for file in taken.manifests.values())
+        documents, unreadable = await asyncio.to_thread(_read, taken) if size > _AT_ONCE else _read(taken)
+        found = [error for _, error in sorted(wrong.items())] + unreadable
+        if found:
+            raise errors.gather(found)
+        return interfaces.Rendered(tuple(documents), files, encrypted, {"undrift": undrift.__version__})
+
+    async def _decrypt(
+        self, artifact: source.Artifact
+    ) -> tuple[Mapping[str, source.File], frozenset[str], Mapping[str, errors.UndriftError]]:
+        """All files in plain; the names of those that were encrypted; what is wrong with the others."""
+        files = dict(artifact.files)
+        encrypted: set[str] = set()
+        wrong: dict[str, errors.UndriftError] = {}
+        for name, file in artifact.files.items():
+            if file.kind is source.FileKind.LINK or b"ENC[" not in file.content:
+                continue
+            try:
+                plain = await self._open(file.content, name)
+            except errors.UndriftError as error:
+                error.origin = error.origin or _origin(artifact.path, name)
+                wrong[name] = error
+                continue
+            if plain is not None:
+                files[name] = dataclasses.replace(file, content=plain)
+                encrypted.add(name)
+        return files, frozenset(encrypted), wrong
+
+    async def _open(self, content: bytes, name: str) -> bytes | None:
+        if self._decryptor is not None:
+            return await self._decryptor.decrypt(content, name)
+        if b"AES256_GCM" not in content or b"sops" not in content:
+            return None
+        raise errors.DecryptionFailed(
+            f"{name} is encrypted, and nothing here can decrypt it",
+            hint="give the agent a key: SOPS_AGE_KEY_FILE, or --age-key-file",
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Taken:
+    """The manifests (decrypted) of an artifact at `path`, beside all its files; `encrypted` as it is in Git."""
+
+    path: str
+    manifests: Mapping[str, source.File]
+    files: Mapping[str, source.File]
+    encrypted: Mapping[str, bytes]
+
+
+def _choose(settings: Mapping[str, Any]) -> _Chosen:
+    wrong: list[errors.UndriftError] = []
+    found: dict[str, tuple[str, ...]] = {}
+    for name, value in settings.items():
+        if name not in _SETTINGS:
+            hint = words.suggestion(name, _SETTINGS)
+            wrong.append(errors.RenderFailed(f"renderer.{name} is not a setting of plain", hint=hint))
+        elif (
+            isinstance(value, list | tuple)
+            and value
+            and all(isinstance(each, str) and each for each in value)
+        ):
+            found[name] = tuple(value)
+        else:
+            why = "it should be a list of globs"
+            wrong.append(
+                errors.RenderFailed(f"renderer.{name} cannot be used", why=why, hint='write ["*.yaml"]')
+            )
+    if wrong:
+        raise errors.gather(wrong)
+    return _Chosen(**found)
+
+
+def _read(taken: _Taken) -> tuple[list[interfaces.Document], list[errors.UndriftError]]:
+    documents: list[interfaces.Document] = []
+    wrong: list[errors.UndriftError] = []
+    for name in taken.manifests:
+        try:
+            documents += _documents(taken, name)
+        except errors.UndriftError as error:
+            wrong.append(error)
+    return documents, wrong
+
+
+def _documents(taken: _Taken, name: str) -> list[interfaces.Document]:
+    """The documents of one manifest. Raises `RenderFailed`."""
+    origin = _origin(taken.path, name)
+    real = _follow(taken.files, name)
+    if real is None:
+        raise errors.RenderFailed(
+            f"{name} is a link that leads nowhere in its folder",
+            origin=origin,
+            hint="put the file itself here",
+        )
+    secret = real in taken.encrypted
+    try:
+        found = yaml.documents(taken.files[real].content, origin.file)
+    except yaml.YamlError as error:
+        line, column = (0, 0) if secret else (error.line, error.column)
+        raise errors.RenderFailed(
+            f"{posixpath.basename(name)} cannot be read as a manifest",
+            origin=errors.Origin(origin.file, line, column),
+            why="what was decrypted is not YAML" if secret else error.problem,
+            hint="correct it; content that manifests refer to belongs in files/ or templates/",
+        ) from None
+    places = [each.positions for each in found]
+    if secret:
+        places = _places(taken.encrypted[real], len(found))
+    return [
+        interfaces.Document(each.data, origin.file, positions, secret)
+        for each, positions in zip(found, places, strict=True)
+        if not _is_configuration(each.data)
+    ]
+
+
+def _places(encrypted: bytes, count: int) -> list[Mapping[tuple[str | int, ...], tuple[int, int]]]:
+    """Where decrypted documents stand in Git: SOPS leaves the keys of an encrypted file where they are."""
+    try:
+        found = yaml.documents(encrypted)
+    except yaml.YamlError:
+        found = []
+    return [each.positions for each in found] if len(found) == count else [{}] * count
+
+
+def _follow(files: Mapping[str, source.File], name: str) -> str | None:
+    """The file that `name` is, or that it leads to."""
+    for _ in range(_MOST_LINKS):
+        file = files.get(name)
+        if file is None or file.kind is not source.FileKind.LINK:
+            return name if file is not None else None
+        points_to = file.content.decode("utf-8", "surrogateescape")
+        if paths.link_leaves(name, points_to):
+            return None
+        name = posixpath.normpath(posixpath.join(posixpath.dirname(name), points_to))
+    return None
+
+
+def _is_configuration(data: Any) -> bool:
+    if not isinstance(data, Mapping):
+        return False
+    version = data.get("apiVersion")
+    return isinstance(version, str) and version.startswith(_OUR_GROUP) and data.get("kind") in _OUR_KINDS
+
+
+def _origin(path: str, name: str) -> errors.Origin:
+    return errors.Origin(posixpath.normpath(posixpath.join(path, name)))
