@@ -1,0 +1,360 @@
+"""`interfaces.Database` on SQLAlchemy: SQLite by default, PostgreSQL by URL.
+
+Each method is one transaction. On SQLite there is one connection, and it is used by one transaction at a time;
+WAL with `synchronous=NORMAL` keeps intents through any death of the process (a power cut may lose the last
+moments, after which the marks on the targets tell the truth). On PostgreSQL writes lock the lease's row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import pathlib
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.ext import asyncio as sa_async
+
+from undrift import errors, interfaces
+from undrift.db import history, leases, ledger, memories, migrating, sharing
+from undrift.model import inventory, plan, record, resource
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+_SAFETY = 1.0
+_CORRUPT = ("malformed", "not a database", "corrupt")
+
+
+@dataclasses.dataclass(slots=True)
+class SqlLease:
+    """A lease as an agent holds it. `sure_until` is the loop time until which nobody else can have it."""
+
+    database: SqlDatabase
+    name: str
+    holder: str
+    epoch: int
+    sure_until: float
+
+    async def check(self) -> None:
+        """Cheap while the lease is surely ours by our own clock, which also runs while we are stopped."""
+        if asyncio.get_running_loop().time() < self.sure_until:
+            return
+        await self.database.run(leases.check, self.name, self.holder, self.epoch, lock=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SqlLedger:
+    """The ledger of one application; every write is fenced by the lease's epoch."""
+
+    database: SqlDatabase
+    name: str
+
+    async def begin(self, lease: interfaces.Lease, wave: plan.Wave, digest: str, revision: str) -> None:
+        """See `interfaces.Ledger`."""
+        await self.database.fenced(lease, ledger.begin, self.name, wave, digest, revision, lease.epoch)
+
+    async def finish(
+        self, lease: interfaces.Lease, results: Sequence[plan.ChangeResult], revision: str
+    ) -> None:
+        """See `interfaces.Ledger`."""
+        await self.database.fenced(lease, ledger.finish, self.name, results, revision)
+
+
+class SqlDatabase:
+    """Made by `connect`. `fresh` tells whether this start created the database."""
+
+    def __init__(self, engine: sa_async.AsyncEngine, *, fresh: bool) -> None:
+        self.engine = engine
+        self.fresh = fresh
+        self._one_at_a_time = asyncio.Lock() if engine.dialect.name == "sqlite" else None
+        self._leases: dict[str, SqlLease] = {}
+
+    async def run(
+        self, work: Callable[Concatenate[sa.Connection, _P], _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T:
+        """One transaction. Raises `DatabaseUnavailable` or `DatabaseBroken`."""
+        gate = self._one_at_a_time or contextlib.nullcontext()
+        with _told():
+            async with gate, self.engine.begin() as connection:
+                return await connection.run_sync(work, *args, **kwargs)
+
+    async def fenced(
+        self,
+        lease: interfaces.Lease,
+        work: Callable[Concatenate[sa.Connection, _P], _T],
+        *args: _P.args,
+        **kwargs: _P.kwargs,
+    ) -> _T:
+        """One transaction that happens only while the lease holds by the database's clock."""
+        if not isinstance(lease, SqlLease):
+            raise TypeError(lease)
+
+        def guarded(connection: sa.Connection) -> _T:
+            leases.check(connection, lease.name, lease.holder, lease.epoch, lock=True)
+            return work(connection, *args, **kwargs)
+
+        return await self.run(guarded)
+
+    async def recall(self, name: str) -> interfaces.Memory:
+        """See `interfaces.Database`."""
+        return (await self.run(memories.recall, [name])).get(name, memories.unknown(name))
+
+    async def recall_all(self) -> Mapping[str, interfaces.Memory]:
+        """See `interfaces.Database`."""
+        return await self.run(memories.recall, None)
+
+    async def acquire(
+        self, names: Collection[str], holder: str, seconds: float
+    ) -> Mapping[str, interfaces.Lease]:
+        """See `interfaces.Database`."""
+        asked = asyncio.get_running_loop().time()
+        epochs = await self.run(leases.acquire, names, holder, seconds)
+        found = {name: self._lease(name, holder, epoch) for name, epoch in epochs.items()}
+        for lease in found.values():
+            lease.sure_until = asked + seconds - _SAFETY
+        return found
+
+    async def renew(self, holder: str, seconds: float) -> frozenset[str]:
+        """See `interfaces.Database`."""
+        asked = asyncio.get_running_loop().time()
+        names = await self.run(leases.renew, holder, seconds)
+        for name in names & self._leases.keys():
+            self._leases[name].sure_until = asked + seconds - _SAFETY
+        return names
+
+    async def release(self, holder: str, names: Collection[str] | None = None) -> None:
+        """See `interfaces.Database`."""
+        for name in list(self._leases) if names is None else names:
+            lease = self._leases.pop(name, None)
+            if lease is not None:
+                lease.sure_until = 0.0
+        await self.run(leases.release, holder, names)
+
+    async def live_holders(self) -> frozenset[str]:
+        """Everyone who renewed not long ago: the agents among whom applications are shared out."""
+        return await self.run(leases.live_holders)
+
+    def _lease(self, name: str, holder: str, epoch: int) -> SqlLease:
+        known = self._leases.get(name)
+        if known is not None and known.epoch == epoch and known.holder == holder:
+            return known
+        if known is not None:
+            known.sure_until = 0.0
+        self._leases[name] = SqlLease(self, name, holder, epoch, 0.0)
+        return self._leases[name]
+
+    def ledger(self, name: str) -> interfaces.Ledger:
+        """See `interfaces.Database`."""
+        return SqlLedger(self, name)
+
+    async def unfinished(self) -> list[tuple[str, resource.ResourceId, plan.Action]]:
+        """Intents without an outcome: what was being done when an agent died."""
+        return await self.run(ledger.unfinished)
+
+    async def settle(self, lease: interfaces.Lease, name: str, memory: interfaces.Memory) -> None:
+        """See `interfaces.Database`."""
+        await self.fenced(lease, memories.settle, name, memory)
+
+    async def learn(self, lease: interfaces.Lease, name: str, entries: Collection[inventory.Entry]) -> None:
+        """See `interfaces.Database`."""
+        await self.fenced(lease, ledger.replace, name, entries)
+
+    async def remember_plan(self, digest: str, document: Mapping[str, Any]) -> None:
+        """See `interfaces.Database`."""
+        await self.run(history.remember_plan, digest, document)
+
+    async def plan(self, digest: str) -> Mapping[str, Any] | None:
+        """See `interfaces.Database`."""
+        return await self.run(history.plan, digest)
+
+    async def approve(self, approval: record.Approval) -> None:
+        """See `interfaces.Database`."""
+        await self.run(memories.approve, approval)
+
+    async def hold(self, hold: record.Hold | None, name: str) -> None:
+        """See `interfaces.Database`."""
+        await self.run(memories.hold, name, hold)
+
+    async def resume(self, name: str) -> None:
+        """See `interfaces.Database`."""
+        await self.run(memories.resume, name)
+
+    async def forget(self, lease: interfaces.Lease, name: str) -> None:
+        """See `interfaces.Database`."""
+        await self.fenced(lease, memories.forget, name)
+
+    async def rename(self, lease: interfaces.Lease, old: str, new: str) -> bool:
+        """Carry the memory of an application over to its new name; the lease is the new name's."""
+        return await self.fenced(lease, memories.rename, old, new)
+
+    async def bury(self, documents: Mapping[str, Mapping[str, Any]]) -> None:
+        """Remember the last documents of applications, for when they leave Git."""
+        await self.run(memories.bury, documents)
+
+    async def tombstones(self) -> Mapping[str, Mapping[str, Any]]:
+        """The last documents of every application not forgotten."""
+        return await self.run(memories.tombstones)
+
+    async def claim(self, name: str, target: str, ids: Collection[resource.ResourceId]) -> None:
+        """Replace what an application declares on its target."""
+        await self.run(sharing.claim, name, target, ids)
+
+    async def claims(self, name: str, target: str) -> inventory.Claims:
+        """What others declare on a target."""
+        return await self.run(sharing.claims, name, target)
+
+    async def all_claims(self) -> Mapping[str, Mapping[str, frozenset[resource.ResourceId]]]:
+        """Target → application → declared ids."""
+        return await self.run(sharing.all_claims)
+
+    async def see(self, source: str, revision: str) -> None:
+        """Remember the revision a source was seen at."""
+        await self.run(sharing.see, source, revision)
+
+    async def seen(self, source: str) -> str | None:
+        """The revision a source was last seen at."""
+        return await self.run(sharing.seen, source)
+
+    async def remember(
+        self, reconciles: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Append history and events in one transaction."""
+        await self.run(history.remember, reconciles, events)
+
+    async def reconciles(
+        self, application: str | None = None, limit: int = 50, before: int | None = None
+    ) -> list[dict[str, Any]]:
+        """The newest reconciles first."""
+        return await self.run(history.reconciles, application, limit, before)
+
+    async def events(
+        self, application: str | None = None, limit: int = 100, after: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Events in order."""
+        return await self.run(history.events, application, limit, after)
+
+    async def enqueue(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Messages to send; a known key is not sent twice."""
+        await self.run(history.enqueue, messages)
+
+    async def due(self, limit: int = 50) -> list[dict[str, Any]]:
+        """Messages that wait to be sent."""
+        return await self.run(history.due, limit)
+
+    async def delivered(self, key: str, notifier: str) -> None:
+        """A message has arrived."""
+        await self.run(history.delivered, key, notifier)
+
+    async def postpone(self, key: str, notifier: str, seconds: float) -> None:
+        """A message has not arrived."""
+        await self.run(history.postpone, key, notifier, seconds)
+
+    async def retain(self, seconds: float, least: int = 20) -> int:
+        """Drop what is old, in one small batch; returns how much went."""
+        return await self.run(history.retain, seconds, least)
+
+    async def close(self) -> None:
+        """See `interfaces.Database`."""
+        await self.engine.dispose()
+
+
+@contextlib.asynccontextmanager
+async def opened(url: str) -> AsyncIterator[SqlDatabase]:
+    """A database for the time of a block."""
+    database = await connect(url)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def connect(url: str) -> SqlDatabase:
+    """Open (and create or migrate) the database at `url`: `sqlite:///path` or `postgresql://…`.
+
+    Raises `DatabaseUnavailable`, or `DatabaseBroken` when the file is corrupt or was written by a newer
+    Undrift.
+    """
+    engine = _engine(url)
+    try:
+        with _told():
+            async with engine.begin() as connection:
+                fresh = await connection.run_sync(migrating.migrate)
+    except BaseException:
+        await engine.dispose()
+        raise
+    return SqlDatabase(engine, fresh=fresh)
+
+
+def _engine(url: str) -> sa_async.AsyncEngine:
+    parsed = sa.make_url(url)
+    if parsed.drivername.startswith("sqlite"):
+        if parsed.database and parsed.database != ":memory:":
+            pathlib.Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        engine = sa_async.create_async_engine(
+            parsed.set(drivername="sqlite+aiosqlite"), poolclass=sa.StaticPool
+        )
+        sa.event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        return engine
+    if parsed.drivername.startswith("postgres"):
+        return sa_async.create_async_engine(
+            parsed.set(drivername="postgresql+asyncpg"),
+            pool_size=5,
+            pool_pre_ping=True,
+            pool_recycle=1800,
+            connect_args={"timeout": 10, "command_timeout": 60},
+        )
+    raise errors.ConfigInvalid(
+        f"{parsed.drivername} is no database that Undrift knows",
+        hint="use sqlite:///path/to/file or postgresql://user@host/database",
+    )
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "busy_timeout=10000",
+        "foreign_keys=ON",
+        "journal_size_limit=16777216",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """Take the write lock at once: two agents on one file then wait for one another instead of failing."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+@contextlib.contextmanager
+def _told() -> Any:
+    """Turn a driver's errors into ours."""
+    try:
+        yield
+    except sa.exc.SQLAlchemyError as error:
+        raise _explained(error) from error
+    except (OSError, TimeoutError) as error:
+        raise errors.DatabaseUnavailable(
+            "the database cannot be reached", why=type(error).__name__, hint="it is tried again"
+        ) from error
+
+
+def _explained(error: sa.exc.SQLAlchemyError) -> errors.DatabaseError:
+    cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+    if any(word in cause for word in _CORRUPT):
+        return errors.DatabaseBroken(
+            "the database file is damaged",
+            why=cause,
+            hint="stop the agent, move the file away and start again: what is owned is learnt anew from the "
+            "targets, and applications whose plan is not empty wait for `undrift resume`",
+        )
+    return errors.DatabaseUnavailable(
+        "the database does not work",
+        why=cause,
+        hint="look at disk space and permissions of the state folder, or at the database server",
+    )
