@@ -7,14 +7,26 @@ import dataclasses
 import functools
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 from undrift import errors
 from undrift.config import configuration, connection, declared, documents, part, references, translating
 from undrift.model import application, source
 
-Memo = MutableMapping[str, tuple[declared.Declared[Any], translating.Above, application.Application]]
-"""Applications by name, with what they were translated from: most are the same after a commit."""
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Translated:
+    """An application and what it was translated from: its document, its target's, what stands above it."""
+
+    document: declared.Declared[documents.Application]
+    place: declared.Declared[part.Document]
+    above: translating.Above
+    application: application.Application
+    digest: str
+
+
+Memo = MutableMapping[str, Translated]
+"""Applications by name: most are the same after a commit."""
 
 _D = TypeVar("_D", bound=part.Document)
 _V = TypeVar("_V")
@@ -42,10 +54,11 @@ def assemble(material: Material, memo: Memo) -> configuration.Configuration:
     index = _note(index, references.used(index), findings)
     index = _note(index, [*references.dependencies(index), *references.moves(index)], findings)
     projects = _all(index, documents.Project, translating.to_project)
+    applications = _applications(index, projects, served, memo)
     return configuration.Configuration(
         revision=material.revision,
         agents=_all(index, documents.Agent, translating.to_agent),
-        applications=_applications(index, projects, served, memo),
+        applications={name: each.application for name, each in applications.items()},
         projects={"default": application.DEFAULT_PROJECT, **projects},
         targets=_all(
             index,
@@ -58,7 +71,7 @@ def assemble(material: Material, memo: Memo) -> configuration.Configuration:
         faults={name: found for (kind, name), found in index.spoiled.items() if kind == "Application"},
         spoiled=frozenset(index.spoiled),
         mentioned=_mentioned(material, index),
-        digests=_digests(index),
+        digests={name: each.digest for name, each in applications.items()},
         unreadable_files=material.unreadable_files,
         complete=material.complete,
     )
@@ -94,11 +107,7 @@ def _note(
 def _all(
     index: references.Index, model: type[_D], translate: Callable[[_D, errors.Origin], _V]
 ) -> dict[str, _V]:
-    return {
-        each.name: translate(each.document, each.origin)
-        for each in index.sound.values()
-        if isinstance(each.document, model)
-    }
+    return {each.name: translate(each.document, each.origin) for each in index.of(model)}
 
 
 def _applications(
@@ -106,8 +115,8 @@ def _applications(
     projects: Mapping[str, application.Project],
     served: Mapping[str, str],
     memo: Memo,
-) -> Mapping[str, application.Application]:
-    agents = {each.name: each.document.spec.defaults for each in _of(index, documents.Agent)}
+) -> Mapping[str, Translated]:
+    agents = {each.name: each.document.spec.defaults for each in index.of(documents.Agent)}
 
     @functools.cache
     def above(project: str, agent: str, generator: str, policy: str | None) -> translating.Above:
@@ -118,23 +127,28 @@ def _applications(
             policy,
         )
 
-    found: dict[str, application.Application] = {}
-    for name, each in index.applications().items():
+    found: dict[str, Translated] = {}
+    for name, each in index.applications.items():
         spec = each.document.spec
+        place = index.sound["Target", spec.target]
         over = above(spec.project, served[spec.target], each.generator, each.policy)
         known = memo.get(name)
-        if known is None or known[0] is not each or known[1] != over:
-            known = memo[name] = (each, over, translating.to_application(each.document, each.origin, over))
-        found[name] = known[2]
+        if known is None or known.document is not each or known.place is not place or known.above != over:
+            known = memo[name] = _translate(each, place, over)
+        found[name] = known
     for gone in [name for name in memo if name not in found]:
         del memo[gone]
     return found
 
 
-def _of(index: references.Index, model: type[_D]) -> Iterator[declared.Declared[_D]]:
-    for each in index.sound.values():
-        if isinstance(each.document, model):
-            yield cast("declared.Declared[_D]", each)
+def _translate(
+    each: declared.Declared[documents.Application],
+    place: declared.Declared[part.Document],
+    above: translating.Above,
+) -> Translated:
+    made = translating.to_application(each.document, each.origin, above)
+    digest = "sha256:" + hashlib.sha256(f"{each.digest} {place.digest}".encode()).hexdigest()
+    return Translated(each, place, above, made, digest)
 
 
 def _told(material: Material, findings: Iterable[references.Finding]) -> tuple[errors.UndriftError, ...]:
@@ -168,12 +182,3 @@ def _mentioned(material: Material, index: references.Index) -> frozenset[str]:
         if each.key in index.spoiled and isinstance(each.document, documents.Application):
             words.update(each.document.spec.moved_from)
     return frozenset(words)
-
-
-def _digests(index: references.Index) -> Mapping[str, str]:
-    """A digest of the documents that each application is declared by: its own and its target's."""
-    found = {}
-    for name, each in index.applications().items():
-        place = index.sound["Target", each.document.spec.target]
-        found[name] = "sha256:" + hashlib.sha256(f"{each.digest} {place.digest}".encode()).hexdigest()
-    return found

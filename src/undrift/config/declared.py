@@ -39,10 +39,11 @@ D_co = TypeVar("D_co", bound=part.Document, covariant=True)
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Declared(Generic[D_co]):
-    """A valid document. `digest` names its content; `generator` the generator that made it and `policy` its
-    deletion policy.
+    """A valid document and its kind and name (`key`). `digest` names its content; `generator` is the generator
+    that made it and `policy` the deletion policy of that one.
     """
 
+    key: tuple[str, str]
     document: D_co
     origin: errors.Origin
     places: Places
@@ -51,14 +52,9 @@ class Declared(Generic[D_co]):
     policy: str | None = None
 
     @property
-    def key(self) -> tuple[str, str]:
-        """Its kind and name."""
-        return type(self.document).__name__, self.document.metadata.name
-
-    @property
     def name(self) -> str:
         """The name it is declared by."""
-        return self.document.metadata.name
+        return self.key[1]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)

@@ -95,7 +95,15 @@ def _one(filling: _Filling, name: str) -> declared.Declared[part.Document] | dec
             filling.wrong.extend(_of_element(each, filling.element, name) for each in said)
         else:
             policy = generator.document.spec.deletion_policy
-            return declared.Declared(document, origin, places, canonical.digest(data), generator.name, policy)
+            return declared.Declared(
+                ("Application", name),
+                document,
+                origin,
+                places,
+                canonical.digest(data),
+                generator.name,
+                policy,
+            )
     mentions = frozenset(declared.words_in(data))
     return declared.Spoiled("Application", name, origin, tuple(filling.wrong), mentions)
 

@@ -171,7 +171,10 @@ def _is_ours(data: Any) -> bool:
     if version is None:
         return data.get("kind") in documents.KINDS or ("metadata" in data and "spec" in data)
     group = str(version).partition("/")[0]
-    return difflib.SequenceMatcher(None, group, part.GROUP.rstrip("/")).ratio() > _ALIKE
+    return (
+        group + "/" == part.GROUP
+        or difflib.SequenceMatcher(None, group, part.GROUP.rstrip("/")).ratio() > _ALIKE
+    )
 
 
 def _kind(data: Mapping[str, Any]) -> str | None:
@@ -208,7 +211,7 @@ def _document(
         made = model.model_validate(data, context={"encrypted": plain.original is not None})
     except pydantic.ValidationError as error:
         return explaining.explain(error, model, places)
-    return declared.Declared(made, places.of(()), places, _digest(data, plain))
+    return declared.Declared((kind, made.metadata.name), made, places.of(()), places, _digest(data, plain))
 
 
 def _unknown_kind(data: Mapping[str, Any], kind: str | None, places: FilePlaces) -> errors.ConfigInvalid:

@@ -7,6 +7,7 @@ Decrypted files are not kept.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import posixpath
 from collections.abc import Iterable, Sequence
 from typing import Final, cast
@@ -48,13 +49,14 @@ class Reader:
     ) -> None:
         self._decryptor = decryptor
         self._directories = directories
-        self._files: dict[str, tuple[bytes, parsing.Parsed]] = {}
+        self._path = ""
+        self._files: dict[str, tuple[source.File, parsing.Parsed]] = {}
         self._generated: generating.Memo = {}
         self._applications: assembling.Memo = {}
 
     async def read(self, artifact: source.Artifact) -> configuration.Configuration:
         """What the artifact declares, and all that is wrong with it. Raises nothing but for cancellation."""
-        parsed, wrong, closed = await self._parse(artifact)
+        parsed, opened = await self._parse(artifact)
         sound = [each for one in parsed for each in one.sound]
         spoiled = [each for one in parsed for each in one.spoiled]
         around = elements.Surroundings(artifact, self._directories, parsing.parse_data)
@@ -73,79 +75,97 @@ class Reader:
             sound=sound,
             spoiled=spoiled,
             errors=[
-                *wrong,
+                *opened.wrong,
                 *(error for one in parsed for error in one.errors),
                 *(error for one in reported for error in one.unreadable),
             ],
-            unreadable_files=closed | {one.file for one in unreadable},
-            complete=not closed and not reported and not any(one.lost for one in parsed),
+            unreadable_files=frozenset(opened.closed | {one.file for one in unreadable}),
+            complete=not opened.closed and not reported and not any(one.lost for one in parsed),
         )
         return assembling.assemble(material, self._applications)
 
-    async def _parse(
-        self, artifact: source.Artifact
-    ) -> tuple[Sequence[parsing.Parsed], Sequence[errors.UndriftError], frozenset[str]]:
-        """All files in the order of their names; errors and names of those that cannot even be opened."""
-        found: dict[str, parsing.Parsed] = {}
-        new: list[parsing.Plain] = []
-        wrong: list[errors.UndriftError] = []
-        closed: set[str] = set()
+    async def _parse(self, artifact: source.Artifact) -> tuple[Sequence[parsing.Parsed], _Opened]:
+        """All files in the order of their names, and what was opened for it."""
+        if artifact.path != self._path:
+            self._files.clear()
+            self._path = artifact.path
+        kept: dict[str, tuple[source.File, parsing.Parsed]] = {}
+        opened = _Opened()
         for name, file in artifact.files.items():
-            if not parsing.seems_ours(name):
-                continue
-            path = posixpath.normpath(posixpath.join(artifact.path, name))
-            known = self._files.get(path)
-            if known is not None and known[0] == file.content:
-                found[path] = known[1]
-                continue
-            try:
-                plain = await self._open(path, file, artifact)
-            except errors.UndriftError as error:
-                error.origin = error.origin or errors.Origin(path)
-                wrong += error.parts
-                closed.add(path)
-                continue
-            if plain is not None:
-                new.append(plain)
-        found.update((one.file, one) for one in await _parse_all(new))
-        self._files = {
-            plain.file: (plain.content, found[plain.file]) for plain in new if plain.original is None
-        } | {
-            path: self._files[path]
-            for path in found
-            if path in self._files and found[path] is self._files[path][1]
-        }
-        return [found[path] for path in sorted(found)], wrong, frozenset(closed)
+            known = self._files.get(name)
+            if known is not None and known[0].content == file.content and known[0].kind is file.kind:
+                kept[name] = known
+            elif parsing.seems_ours(name):
+                await self._open(name, file, artifact, opened)
+        parsed = await _parse_all(list(opened.plain.values()))
+        found = {name: known[1] for name, known in kept.items()}
+        found.update(zip(opened.plain, parsed, strict=True))
+        for name, plain in opened.plain.items():
+            if plain.original is None:
+                kept[name] = (artifact.files[name], found[name])
+        self._files = kept
+        return [found[name] for name in sorted(found)], opened
 
-    async def _open(self, path: str, file: source.File, artifact: source.Artifact) -> parsing.Plain | None:
-        """The file, decrypted where it has to be. None for a link to a file that is read anyway."""
+    async def _open(self, name: str, file: source.File, artifact: source.Artifact, opened: _Opened) -> None:
+        """Note the file, decrypted where it has to be; a link to a file that is read anyway is left out."""
+        path = _join(artifact.path, name)
         if file.kind is source.FileKind.LINK:
-            _follow(path, file, artifact)
-            return None
-        if b"ENC[" not in file.content:
-            return parsing.Plain(path, file.content)
-        if self._decryptor is None:
-            raise errors.DecryptionFailed(
-                f"{path} is encrypted, and nothing here can decrypt it",
-                hint="give the agent a key: SOPS_AGE_KEY_FILE, or --age-key-file",
-            )
-        decrypted = await self._decryptor.decrypt(file.content, path)
+            if not _leads_inside(name, file, artifact):
+                opened.refuse(path, _bad_link(path, file))
+            return
+        try:
+            decrypted = await self._decrypt(file.content, path)
+        except errors.UndriftError as error:
+            opened.refuse(path, error)
+            return
         if decrypted is None:
-            return parsing.Plain(path, file.content)
-        return parsing.Plain(path, decrypted, file.content)
+            opened.plain[name] = parsing.Plain(path, file.content)
+        else:
+            opened.plain[name] = parsing.Plain(path, decrypted, file.content)
 
-
-def _follow(path: str, file: source.File, artifact: source.Artifact) -> None:
-    points_to = posixpath.normpath(
-        posixpath.join(posixpath.dirname(path), file.content.decode("utf-8", "replace"))
-    )
-    names = {posixpath.normpath(posixpath.join(artifact.path, name)) for name in artifact.files}
-    if points_to not in names or not parsing.seems_ours(points_to):
-        raise errors.ConfigUnreadable(
-            f"{posixpath.basename(path)} is a link that leads out of the configuration",
-            why=f"it points to {points_to}",
-            hint="put the file itself here",
+    async def _decrypt(self, content: bytes, path: str) -> bytes | None:
+        if b"ENC[" not in content:
+            return None
+        if self._decryptor is not None:
+            return await self._decryptor.decrypt(content, path)
+        if b"AES256_GCM" not in content or b"sops" not in content:
+            return None
+        raise errors.DecryptionFailed(
+            f"{posixpath.basename(path)} is encrypted, and nothing here can decrypt it",
+            hint="give the agent a key: SOPS_AGE_KEY_FILE, or --age-key-file",
         )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Opened:
+    """Files to parse by their name, errors, and the paths of files that cannot be opened."""
+
+    plain: dict[str, parsing.Plain] = dataclasses.field(default_factory=dict)
+    wrong: list[errors.UndriftError] = dataclasses.field(default_factory=list)
+    closed: set[str] = dataclasses.field(default_factory=set)
+
+    def refuse(self, path: str, error: errors.UndriftError) -> None:
+        """Note that a file cannot be opened, and why."""
+        error.origin = error.origin or errors.Origin(path)
+        self.wrong.extend(error.parts)
+        self.closed.add(path)
+
+
+def _join(path: str, name: str) -> str:
+    return posixpath.normpath(posixpath.join(path, name))
+
+
+def _leads_inside(name: str, file: source.File, artifact: source.Artifact) -> bool:
+    points_to = _join(posixpath.dirname(name), file.content.decode("utf-8", "replace"))
+    return points_to in artifact.files and parsing.seems_ours(points_to)
+
+
+def _bad_link(path: str, file: source.File) -> errors.UndriftError:
+    return errors.ConfigUnreadable(
+        f"{posixpath.basename(path)} is a link to something that is no part of the configuration",
+        why=f"it points to {file.content.decode('utf-8', 'replace')}",
+        hint="put the file itself here",
+    )
 
 
 async def _parse_all(new: Sequence[parsing.Plain]) -> Sequence[parsing.Parsed]:

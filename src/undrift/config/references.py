@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 from undrift import errors
 from undrift.config import configuration, declared, documents, part
@@ -19,6 +19,7 @@ from undrift.model import target
 Key = tuple[str, str]
 """Kind and name."""
 
+_D = TypeVar("_D", bound=part.Document)
 _FEW: Final = 10
 _SOURCE: Final = ("spec", "source", "name")
 
@@ -32,27 +33,35 @@ class Finding:
     news: bool = True
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
 class Index:
     """The documents that are right in themselves, by kind and name; and those that are not."""
 
-    sound: Mapping[Key, declared.Declared[part.Document]]
-    spoiled: Mapping[Key, tuple[errors.UndriftError, ...]]
+    def __init__(
+        self,
+        sound: Mapping[Key, declared.Declared[part.Document]],
+        spoiled: Mapping[Key, tuple[errors.UndriftError, ...]],
+    ) -> None:
+        self.sound = sound
+        self.spoiled = spoiled
+        self.applications: Mapping[str, declared.Declared[documents.Application]] = {
+            key[1]: cast("declared.Declared[documents.Application]", each)
+            for key, each in sound.items()
+            if key[0] == "Application"
+        }
+
+    def of(self, model: type[_D]) -> list[declared.Declared[_D]]:
+        """The sound documents of a kind."""
+        kind = model.__name__
+        return [cast("declared.Declared[_D]", each) for key, each in self.sound.items() if key[0] == kind]
 
     def names(self, kind: str) -> list[str]:
         """The names of a kind, of sound and spoiled documents."""
         return [name for known, name in (*self.sound, *self.spoiled) if known == kind]
 
-    def applications(self) -> Mapping[str, declared.Declared[documents.Application]]:
-        """The sound applications."""
-        return {
-            name: cast("declared.Declared[documents.Application]", each)
-            for (kind, name), each in self.sound.items()
-            if kind == "Application"
-        }
-
-    def without(self, findings: Iterable[Finding]) -> Index:
+    def without(self, findings: Sequence[Finding]) -> Index:
         """The same without the documents that something is wrong with."""
+        if not findings:
+            return self
         spoiled = dict(self.spoiled)
         for finding in findings:
             spoiled[finding.key] = (*spoiled.get(finding.key, ()), finding.error)
@@ -93,18 +102,15 @@ def agents_of_targets(index: Index) -> tuple[Mapping[str, str], list[Finding]]:
     known = index.names("Agent")
     served: dict[str, str] = {}
     findings: list[Finding] = []
-    for (kind, name), each in index.sound.items():
-        if kind != "Target":
-            continue
-        document = each.document
-        named = document.spec.agent if isinstance(document, documents.Target) else None
+    for each in index.of(documents.Target):
+        name, named = each.name, each.document.spec.agent
         if named is None and len(known) > 1:
-            findings.append(Finding((kind, name), _which_agent(name, each, known)))
+            findings.append(Finding(each.key, _which_agent(name, each, known)))
             continue
         agent = named or (known[0] if known else "")
         found = _refer(index, "Agent", agent, each, ("spec", "agent")) if agent else None
         if found is not None:
-            findings.append(dataclasses.replace(found, key=(kind, name)))
+            findings.append(dataclasses.replace(found, key=each.key))
         else:
             served[name] = agent
     return served, findings
@@ -123,7 +129,7 @@ def _which_agent(
 
 def used(index: Index) -> Iterator[Finding]:
     """Applications whose Target, Source or Project is not declared, or is broken itself."""
-    for name, each in index.applications().items():
+    for name, each in index.applications.items():
         spec = each.document.spec
         uses: list[tuple[str, str, declared.Location]] = [("Target", spec.target, ("spec", "target"))]
         if spec.source.name != part.CONFIG_SOURCE:
@@ -169,14 +175,18 @@ def _nearest(wanted: str, known: frozenset[str]) -> str | None:
 
 def dependencies(index: Index) -> Iterator[Finding]:
     """Applications that depend on one that is not declared, or on themselves in a circle."""
-    found = index.applications()
+    found = index.applications
     known = set(index.names("Application"))
-    for name, each in found.items():
+    depending = {name: each for name, each in found.items() if each.document.spec.depends_on}
+    for name, each in depending.items():
         for number, wanted in enumerate(each.document.spec.depends_on):
             if wanted not in known:
                 origin = each.places.of(("spec", "dependsOn", number))
                 yield Finding(("Application", name), _unknown("Application", wanted, origin, known))
-    edges = {name: [each for each in found[name].document.spec.depends_on if each in found] for name in found}
+    edges = {
+        name: [each for each in depending[name].document.spec.depends_on if each in depending]
+        for name in depending
+    }
     for circle in circles(edges):
         each = found[circle[0]]
         number = each.document.spec.depends_on.index(circle[1 % len(circle)])
@@ -240,7 +250,7 @@ def _way_back(start: str, edges: Mapping[str, Collection[str]]) -> tuple[str, ..
 
 def moves(index: Index) -> Iterator[Finding]:
     """Applications that claim a former name which another has, or claims too."""
-    found = index.applications()
+    found = index.applications
     known = set(index.names("Application"))
     claims: dict[str, str] = {}
     for name, each in found.items():
