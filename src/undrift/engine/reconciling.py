@@ -185,7 +185,7 @@ class _Story:
             claims=self.subject.surroundings.claims,
             key=self.world.key,
         )
-        self._tell(applied_revision=prepared.revision)
+        self._tell(applied_revision=prepared.revision, desired=prepared.desired)
         return await self._settled(situation), live
 
     async def _settled(self, situation: plan.Situation) -> plan.Situation:

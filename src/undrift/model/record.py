@@ -106,6 +106,7 @@ class Reconciliation:
     failure: Failure | None = None
     held_back: HeldBack | None = None
     warnings: tuple[errors.UndriftError, ...] = ()
+    desired: resource.DesiredState | None = dataclasses.field(default=None, repr=False, compare=False)
     live: resource.LiveState | None = dataclasses.field(default=None, repr=False, compare=False)
     inventory: inventory.Inventory | None = dataclasses.field(default=None, repr=False, compare=False)
     seconds: Mapping[Phase, float] = dataclasses.field(default_factory=dict)

@@ -1,0 +1,171 @@
+"""From configuration to tenants: applications come, change, move and leave by commits.
+
+An application that leaves is decommissioned, never forgotten: its last documents were kept, and what it owns
+is deleted, released or left to an approval, as its deletion policy said while it stood in Git. One whose
+document is broken stays exactly as it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+import structlog
+
+from undrift import errors
+from undrift.agent import polling, queue, sessions, tenant, world
+from undrift.config import configuration, keeping
+from undrift.lib import canonical
+from undrift.model import application, source
+
+_log = structlog.get_logger("undrift")
+CONFIG = "config"
+
+
+class Fleet:
+    """Applies configurations to the shared state."""
+
+    def __init__(self, shared: world.Shared) -> None:
+        self._shared = shared
+        self._exhumed = False
+
+    async def adopt(self, found: configuration.Configuration) -> tuple[frozenset[str], frozenset[str]]:
+        """Make a configuration the one in force. Returns names of sources that are new, and of places."""
+        shared = self._shared
+        shared.agent = found.identify(shared.agent or shared.settings.agent).name
+        shared.configuration = found
+        shared.recorder.notifiers = found.notifiers
+        if not self._exhumed:
+            await self._exhume(found)
+        places = await self._serve(found)
+        serving = found.serving(shared.agent)
+        sources = await self._open({one.source.name for one in serving.values()}, found)
+        self._leave(found, serving.keys())
+        for name, declared in serving.items():
+            self._settle(declared, found.digests.get(name, ""))
+        for name, faults in found.faults.items():
+            if name in shared.tenants:
+                shared.tenants[name].trouble = faults
+        await self._bury(serving.values())
+        return sources, places
+
+    def _settle(self, declared: application.Application, digest: str) -> None:
+        """A tenant for an application, new or changed."""
+        shared = self._shared
+        known = shared.tenants.get(declared.name)
+        if known is None:
+            shared.tenants[declared.name] = tenant.Tenant(declared, digest)
+            return
+        known.trouble = ()
+        if known.digest != digest or known.application.decommissioned:
+            known.application, known.digest = declared, digest
+            shared.queue.put(declared.name, queue.Urgency.CHANGE)
+        elif known.application != declared:
+            known.application = declared
+
+    def _leave(self, found: configuration.Configuration, serving: Iterable[str]) -> None:
+        shared = self._shared
+        moved = {old for one in found.applications.values() for old in one.moved_from}
+        for name, known in list(shared.tenants.items()):
+            if name in serving or known.application.decommissioned:
+                continue
+            if name in moved and name not in found.applications:
+                self._remove(name)
+            elif found.may_remove(known.application):
+                self._decommission(known, found)
+
+    def _decommission(self, known: tenant.Tenant, found: configuration.Configuration) -> None:
+        subject = known.application
+        project = found.projects.get(subject.project)
+        policy = subject.deletion_policy
+        if policy is application.DeletionPolicy.APPROVE and project and project.deletion_policy:
+            policy = project.deletion_policy
+        known.application = dataclasses.replace(
+            subject, decommissioned=True, deletion_policy=policy, depends_on=(), suspended=False
+        )
+        known.digest = canonical.digest(["decommission", known.digest])
+        known.trouble = ()
+        _log.info("application left Git", application=subject.name, deletion_policy=policy.value)
+        self._shared.queue.put(subject.name, queue.Urgency.CHANGE)
+
+    def _remove(self, name: str) -> None:
+        shared = self._shared
+        gone = shared.tenants.pop(name)
+        shared.claims.replace(gone.application.target, name, gone.ids, frozenset())
+        shared.queue.drop(name)
+
+    async def forget(self, name: str) -> None:
+        """A decommissioned application owns nothing any more."""
+        known = self._shared.tenants[name]
+        if known.lease is not None:
+            await self._shared.database.forget(known.lease, name)
+            await self._shared.database.release(self._shared.holder, [name])
+        self._remove(name)
+        _log.info("application is gone", application=name)
+
+    async def _exhume(self, found: configuration.Configuration) -> None:
+        """Applications that left Git while no agent was running."""
+        self._exhumed = True
+        for name, document in (await self._shared.database.tombstones()).items():
+            subject, place = keeping.unpack(document)
+            if name in self._shared.tenants or not found.may_remove(subject):
+                continue
+            if place.agent not in ("", self._shared.agent):
+                continue
+            if place.name not in self._shared.places:
+                self._shared.places[place.name] = sessions.Place(
+                    found.targets.get(place.name, place),
+                    self._shared.registry.provider(place.provider),
+                    self._shared.secrets,
+                )
+            known = tenant.Tenant(subject, "")
+            self._shared.tenants[name] = known
+            self._decommission(known, found)
+
+    async def _serve(self, found: configuration.Configuration) -> frozenset[str]:
+        """Places for the targets that are ours; one whose declaration changed gets new sessions."""
+        shared = self._shared
+        new: set[str] = set()
+        for name, declared in found.targets.items():
+            known = shared.places.get(name)
+            if declared.agent != shared.agent or (known is not None and known.declared == declared):
+                continue
+            try:
+                provider = shared.registry.provider(declared.provider)
+            except errors.ReferenceUnknown as error:
+                _log.error("target cannot be served", target=name, code=error.code, error=str(error))
+                continue
+            if known is not None:
+                await known.drop()
+            shared.places[name] = sessions.Place(declared, provider, shared.secrets)
+            new.add(name)
+        return frozenset(new)
+
+    async def _open(self, names: set[str], found: configuration.Configuration) -> frozenset[str]:
+        """Polls for the sources in use; those no longer used are closed."""
+        shared = self._shared
+        new: set[str] = set()
+        for name in names - {CONFIG}:
+            declared: source.Source | None = found.sources.get(name)
+            known = shared.polls.get(name)
+            if declared is None or (known is not None and known.declared == declared):
+                continue
+            if known is not None:
+                await known.close()
+            shared.polls[name] = polling.Poll(declared, shared.sources.open(declared))
+            new.add(name)
+        used = {one.application.source.name for one in shared.tenants.values()}
+        for name in shared.polls.keys() - names - used - {CONFIG}:
+            await shared.polls.pop(name).close()
+        return frozenset(new)
+
+    async def _bury(self, serving: Iterable[application.Application]) -> None:
+        """Keep the last documents, of those that changed."""
+        shared = self._shared
+        documents = {}
+        for one in serving:
+            known = shared.tenants[one.name]
+            if known.buried != known.digest and one.target in shared.places:
+                documents[one.name] = keeping.pack(one, shared.places[one.target].declared)
+                known.buried = known.digest
+        await shared.database.bury(documents)

@@ -1,0 +1,196 @@
+"""From the value that a reconcile returned, once: history, events, messages and log lines.
+
+A reconcile that found everything as it was is not written down: history tells what happened, not that the
+agent looked. Events are raised when a state begins and when it ends, never while it lasts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import fnmatch
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import structlog
+
+from undrift import errors
+from undrift.agent import shapes
+from undrift.db import database
+from undrift.engine import reconciling
+from undrift.lib import canonical
+from undrift.model import event, notifier, plan, record
+
+_log = structlog.get_logger("undrift")
+_PAUSE = 0.2
+
+
+class Recorder:
+    """Collects what happened and writes it in batches; `listeners` hear of events at once."""
+
+    def __init__(self, db: database.SqlDatabase) -> None:
+        self._db = db
+        self._reconciles: list[dict[str, Any]] = []
+        self._events: list[dict[str, Any]] = []
+        self._some = asyncio.Event()
+        self.listeners: set[asyncio.Queue[dict[str, Any]]] = set()
+        self.notifiers: Mapping[str, notifier.Notifier] = {}
+        self._messages: list[dict[str, Any]] = []
+
+    def record(self, before: record.Reconciliation | None, told: record.Reconciliation, now: float) -> None:
+        """Write down one reconcile, if it says anything new."""
+        for happened in _events(before, told, now):
+            self.tell(happened)
+        if _is_news(before, told):
+            self._reconciles.append(
+                {
+                    "application": told.application,
+                    "started": told.started,
+                    "ending": told.ending.value,
+                    "document": shapes.reconciliation(told),
+                }
+            )
+            self._some.set()
+        _write(told, news=_is_news(before, told))
+
+    def tell(self, happened: event.Event) -> None:
+        """Write down one event, and queue its messages."""
+        kind = type(happened).__name__
+        document = {
+            key: value
+            for key, value in dataclasses.asdict(happened).items()
+            if key not in ("application", "at")
+        }
+        row = {"application": happened.application, "at": happened.at, "kind": kind, "document": document}
+        self._events.append(row)
+        for listener in self.listeners:
+            if not listener.full():
+                listener.put_nowait(
+                    {**document, "application": happened.application, "at": happened.at, "kind": kind}
+                )
+        for one in self.notifiers.values():
+            if _wanted(one, kind, happened.application):
+                key = canonical.digest([one.name, row])
+                self._messages.append({"key": key, "notifier": one.name, "document": row})
+        self._some.set()
+
+    async def run(self) -> None:
+        """Flush for ever."""
+        while True:
+            await self._some.wait()
+            await asyncio.sleep(_PAUSE)
+            try:
+                await self.flush()
+            except errors.DatabaseError as error:
+                _log.warning("history cannot be written", **shapes.error(error))
+                await asyncio.sleep(5)
+
+    async def flush(self) -> None:
+        """Write what has collected, in one transaction; what cannot be written stays for the next time."""
+        self._some.clear()
+        reconciles, events, messages = self._reconciles, self._events, self._messages
+        self._reconciles, self._events, self._messages = [], [], []
+        try:
+            if reconciles or events:
+                await self._db.remember(reconciles, events)
+            if messages:
+                await self._db.enqueue(messages)
+        except errors.DatabaseError:
+            self._reconciles[:0], self._events[:0], self._messages[:0] = reconciles, events, messages
+            self._some.set()
+            raise
+
+
+def _wanted(one: notifier.Notifier, kind: str, name: str) -> bool:
+    return any(fnmatch.fnmatchcase(kind, pattern) for pattern in one.events) and any(
+        fnmatch.fnmatchcase(name, pattern) for pattern in one.applications
+    )
+
+
+def _is_news(before: record.Reconciliation | None, told: record.Reconciliation) -> bool:
+    if before is None or told.results or (told.plan and told.plan.waves and _digest(before) != _digest(told)):
+        return True
+    return (
+        before.ending is not told.ending
+        or _code(before) != _code(told)
+        or str(before.revision) != str(told.revision)
+        or _stops(before) != _stops(told)
+    )
+
+
+def _events(
+    before: record.Reconciliation | None, told: record.Reconciliation, now: float
+) -> Iterator[event.Event]:
+    name = told.application
+    revision = str(told.revision or "")
+    if told.revision is not None and (before is None or str(before.revision) != revision):
+        yield event.RevisionSeen(name, now, revision, told.revision.author, told.revision.message)
+    yield from _drift(before, told, now)
+    if told.results:
+        done = sum(1 for one in told.results if one.outcome is plan.Outcome.APPLIED)
+        applied = str(told.applied_revision or "")
+        yield event.PlanApplied(name, now, applied, _digest(told), done, len(told.results) - done)
+    if _stops(told) and (_stops(before) != _stops(told) or _digest(before) != _digest(told)):
+        text = "\n".join(str(stop) for stop in told.verdict.stops) if told.verdict else ""
+        yield event.PlanStopped(name, now, _digest(told), _stops(told), text)
+    if told.failure is not None and (
+        _code(before) != _code(told) or str(before and before.revision) != revision
+    ):
+        yield event.Failed(
+            name, now, told.failure.phase.value, told.failure.error.code, revision, str(told.failure.error)
+        )
+    if told.failure is None and before is not None and before.failure is not None:
+        yield event.Recovered(name, now, f"{before.failure.error.code} is over")
+    was = reconciling.health_of(before).status if before else None
+    health = reconciling.health_of(told)
+    if was is not None and was is not health.status:
+        yield event.HealthChanged(name, now, was.value, health.status.value, health.reason)
+
+
+def _drift(
+    before: record.Reconciliation | None, told: record.Reconciliation, now: float
+) -> Iterator[event.Event]:
+    found = _drifted(told)
+    if found and (told.results or {one.id for one in found} != {one.id for one in _drifted(before)}):
+        text = "\n".join(one.text or f"{one.action} {one.id}" for one in found)
+        yield event.DriftFound(told.application, now, tuple(str(one.id) for one in found), text)
+
+
+def _drifted(told: record.Reconciliation | None) -> tuple[plan.Change, ...]:
+    if told is None or told.plan is None:
+        return ()
+    every = (*told.plan.changes, *told.plan.withheld)
+    return tuple(change for change in every if change.reason is plan.Reason.DRIFT)
+
+
+def _digest(told: record.Reconciliation | None) -> str:
+    return told.plan.digest if told is not None and told.plan is not None else ""
+
+
+def _code(told: record.Reconciliation | None) -> str:
+    return told.failure.error.code if told is not None and told.failure is not None else ""
+
+
+def _stops(told: record.Reconciliation | None) -> tuple[str, ...]:
+    return tuple(stop.code for stop in told.verdict.stops) if told is not None and told.verdict else ()
+
+
+def _write(told: record.Reconciliation, *, news: bool) -> None:
+    say = _log.info if news else _log.debug
+    parts: dict[str, Any] = {
+        "ending": told.ending.value,
+        "revision": told.revision.short if told.revision else "",
+    }
+    if told.results:
+        parts["applied"] = sum(1 for one in told.results if one.outcome is plan.Outcome.APPLIED)
+        parts["changes"] = len(told.results)
+    if _stops(told):
+        parts["stops"] = ",".join(_stops(told))
+    if told.failure is not None:
+        say = _log.warning if news else _log.debug
+        error = told.failure.error
+        parts |= {"phase": told.failure.phase.value, "code": error.code, "error": str(error)}
+    say("reconciled", application=told.application, reconcile=told.id, **parts)
+    if told.failure is not None and isinstance(told.failure.error, errors.InternalError) and news:
+        cause = told.failure.error.__cause__
+        _log.error("a defect", application=told.application, reconcile=told.id, exc_info=cause)

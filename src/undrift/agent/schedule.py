@@ -1,0 +1,41 @@
+"""When to look again. Pure: the caller brings the time and the chance."""
+
+from __future__ import annotations
+
+from undrift import errors
+from undrift.engine import windows
+from undrift.lib import backoff
+from undrift.model import application, health, record
+
+_SETTLING = 5.0
+_JITTER = 0.1
+
+
+def next_look(
+    subject: application.Application, told: record.Reconciliation, failures: int, now: float, chance: float
+) -> float:
+    """Seconds until an application is due again.
+
+    `failures` counts the failures in a row, `now` is the wall clock, `chance` is uniform in [0, 1). A
+    failure that waiting may mend is tried again with back-off; a closed window is waited for; what is not
+    healthy yet is looked at soon; everything else waits its interval, give or take a tenth.
+    """
+    regular = subject.interval * (1 - _JITTER + 2 * _JITTER * chance)
+    if told.failure is not None and errors.waiting_helps(told.failure.error):
+        retry = subject.policy.retry
+        if not retry.limit or failures <= retry.limit:
+            pause = backoff.Backoff(retry.first, retry.cap, retry.factor)
+            return min(regular, pause.delay(failures, chance))
+    opens = _opens(subject, told, now)
+    if opens is not None:
+        return min(regular, max(0.5, opens - now))
+    if told.health.status is health.Status.PROGRESSING:
+        return min(regular, _SETTLING)
+    return regular
+
+
+def _opens(subject: application.Application, told: record.Reconciliation, now: float) -> float | None:
+    stops = told.verdict.stops if told.verdict else ()
+    if not any(isinstance(stop, errors.WindowClosed) for stop in stops):
+        return None
+    return windows.opens_at(subject.policy.windows, now)

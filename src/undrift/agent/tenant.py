@@ -1,0 +1,54 @@
+"""What the agent keeps of one application between two reconciles."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+
+from undrift import errors, interfaces
+from undrift.engine import reconciling
+from undrift.model import application, health, record, resource
+
+
+@dataclasses.dataclass(slots=True)
+class Tenant:
+    """One application. `digest` names its documents in Git, `source_digest` the files it was last queued for.
+
+    `trouble` are errors of its document while the last good one stays in force. `retry` is a person's order.
+    `generation` counts reconciles, for those who wait for one.
+    """
+
+    application: application.Application
+    digest: str
+    memory: interfaces.Memory | None = None
+    lease: interfaces.Lease | None = None
+    told: record.Reconciliation | None = None
+    trouble: tuple[errors.UndriftError, ...] = ()
+    source_digest: str = ""
+    failures: int = 0
+    retry: bool = False
+    changed: float = 0.0
+    looked: float = 0.0
+    ids: frozenset[resource.ResourceId] = frozenset()
+    buried: str = ""
+    generation: int = 0
+    finished: asyncio.Condition = dataclasses.field(default_factory=asyncio.Condition, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The application's name."""
+        return self.application.name
+
+    @property
+    def in_sync(self) -> bool:
+        """Whether the last reconcile left nothing to do."""
+        return self.told is not None and self.told.ending in (record.Ending.IN_SYNC, record.Ending.APPLIED)
+
+    @property
+    def health(self) -> health.Health:
+        """As the last reconcile saw it."""
+        return health.UNKNOWN if self.told is None else reconciling.health_of(self.told)
+
+    def peer(self) -> interfaces.Peer:
+        """What those see that depend on it."""
+        return interfaces.Peer(self.name, self.health, self.in_sync)

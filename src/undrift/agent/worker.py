@@ -1,0 +1,221 @@
+"""Take a name, reconcile it, decide what next."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import secrets
+
+import structlog
+
+from undrift import errors, interfaces
+from undrift.agent import fleet, queue, schedule, sessions, tenant, world
+from undrift.engine import reconciling
+from undrift.model import application, record
+
+_log = structlog.get_logger("undrift")
+_CACHE = 4000
+
+
+class Worker:
+    """Any number of its `run` may be under way; the queue sees to it that each application has one at most."""
+
+    def __init__(self, shared: world.Shared, owner: fleet.Fleet) -> None:
+        self._shared = shared
+        self._fleet = owner
+        self.stopping = False
+
+    async def run(self) -> None:
+        """For ever, or until `stopping` is set: then the present reconcile is finished and no other begun."""
+        while not self.stopping:
+            name, _ = await self._shared.queue.take()
+            try:
+                known = self._shared.tenants.get(name)
+                if known is not None and known.lease is not None and known.memory is not None:
+                    await self._work(known, known.lease, known.memory)
+            finally:
+                self._shared.queue.done(name)
+
+    async def _work(self, known: tenant.Tenant, lease: interfaces.Lease, memory: interfaces.Memory) -> None:
+        self._shared.queue.reset(known.name)
+        name = secrets.token_hex(4)
+        with structlog.contextvars.bound_contextvars(reconcile=name):
+            told = await self.reconcile(known, lease, memory, name)
+            await self._settle(known, lease, memory, told)
+        await self._next(known, told)
+
+    async def reconcile(
+        self,
+        known: tenant.Tenant,
+        lease: interfaces.Lease,
+        memory: interfaces.Memory,
+        name: str,
+        *,
+        dry: bool = False,
+    ) -> record.Reconciliation:
+        """One reconcile of a tenant; never raises but on cancellation."""
+        subject = reconciling.Subject(
+            application=known.application,
+            config_digest=known.digest,
+            memory=memory,
+            surroundings=await self._surroundings(known.application),
+            retry=known.retry,
+            dry=dry,
+        )
+        try:
+            place = self._place(known.application)
+            scopes = place.provider.scopes(place.declared, known.ids)
+            async with place.scopes(scopes if not dry else ()), place.session() as session:
+                told = await reconciling.reconcile(subject, self._world(known, place, session, lease), name)
+                _unless_broken(told)
+                return told
+        except errors.UndriftError as error:
+            return record.Reconciliation(
+                name,
+                known.name,
+                record.Ending.FAILED,
+                self._shared.clock.now(),
+                failure=record.Failure(record.Phase.DISCOVER, error),
+            )
+        except _BrokenSession as broken:
+            return broken.told
+
+    def _place(self, subject: application.Application) -> sessions.Place:
+        place = self._shared.places.get(subject.target)
+        if place is None:
+            raise errors.ReferenceUnknown(
+                f"target {subject.target} is not served",
+                origin=subject.origin,
+                hint="see the errors of the configuration in `undrift doctor`",
+            )
+        return place
+
+    def _world(
+        self,
+        known: tenant.Tenant,
+        place: sessions.Place,
+        session: interfaces.Session,
+        lease: interfaces.Lease,
+    ) -> reconciling.World:
+        shared = self._shared
+        poll = shared.polls.get(known.application.source.name)
+        if poll is None:
+            raise errors.ReferenceUnknown(f"source {known.application.source.name} is not open")
+        while len(shared.cache) > _CACHE:
+            shared.cache.pop(next(iter(shared.cache)))
+        return reconciling.World(
+            agent=shared.agent,
+            source=poll,
+            renderer=shared.registry.renderer(known.application.renderer.kind),
+            provider=place.provider,
+            target=place.declared,
+            session=session,
+            database=shared.database,
+            lease=lease,
+            cache=shared.cache,
+            key=shared.key,
+            version=shared.version,
+        )
+
+    async def _surroundings(self, subject: application.Application) -> interfaces.Surroundings:
+        shared = self._shared
+        found = shared.configuration
+        projects = found.projects if found else {}
+        poll = shared.polls.get(subject.source.name)
+        return interfaces.Surroundings(
+            project=projects.get(subject.project, application.DEFAULT_PROJECT),
+            peers={
+                name: shared.tenants[name].peer() for name in subject.depends_on if name in shared.tenants
+            },
+            claims=shared.claims.others(subject.target, subject.name),
+            source_url=poll.declared.url if poll else "",
+            now=shared.clock.now(),
+        )
+
+    async def _settle(
+        self,
+        known: tenant.Tenant,
+        lease: interfaces.Lease,
+        memory: interfaces.Memory,
+        told: record.Reconciliation,
+    ) -> None:
+        """Remember what the reconcile came to, in the database only where it says something new."""
+        shared = self._shared
+        before, known.told = known.told, told
+        known.looked = shared.clock.now()
+        known.retry = False
+        if told.results:
+            known.changed = known.looked
+        self._claim(known, told)
+        shared.recorder.record(before, told, known.looked)
+        try:
+            fresh = (
+                await shared.database.recall(known.name)
+                if told.results or known.memory is not memory
+                else memory
+            )
+            after = reconciling.settle(told, fresh)
+            if dataclasses.replace(after, inventory=fresh.inventory) != fresh:
+                await shared.database.settle(lease, known.name, after)
+            known.memory = after
+        except errors.LeaseLost:
+            known.lease, known.memory = None, None
+        except errors.DatabaseError as error:
+            _log.warning(
+                "what a reconcile came to cannot be remembered", application=known.name, code=error.code
+            )
+            known.failures += 1
+            shared.queue.put(known.name, queue.Urgency.TIMER, 5.0)
+
+    def _claim(self, known: tenant.Tenant, told: record.Reconciliation) -> None:
+        if told.desired is None:
+            return
+        ids = frozenset(told.desired.resources)
+        if ids != known.ids:
+            self._shared.claims.replace(known.application.target, known.name, known.ids, ids)
+            known.ids = ids
+
+    async def _next(self, known: tenant.Tenant, told: record.Reconciliation) -> None:
+        """The one switch: gone, again, or later; and who waited for this one."""
+        shared = self._shared
+        known.failures = known.failures + 1 if told.failure is not None else 0
+        async with known.finished:
+            known.generation += 1
+            known.finished.notify_all()
+        if _gone(known, told):
+            await self._fleet.forget(known.name)
+            return
+        if told.results or known.in_sync:
+            self._wake_dependants(known)
+        soon = told.results and told.failure is None
+        pause = (
+            1.0
+            if soon
+            else schedule.next_look(known.application, told, known.failures, known.looked, random.random())  # noqa: S311 - spreads load
+        )
+        shared.queue.put(known.name, queue.Urgency.TIMER, pause)
+
+    def _wake_dependants(self, known: tenant.Tenant) -> None:
+        for other in self._shared.tenants.values():
+            if known.name in other.application.depends_on and not other.in_sync:
+                self._shared.queue.put(other.name, queue.Urgency.CHANGE)
+
+
+class _BrokenSession(Exception):
+    """A reconcile that ended because its session is of no use any more."""
+
+    def __init__(self, told: record.Reconciliation) -> None:
+        super().__init__()
+        self.told = told
+
+
+def _unless_broken(told: record.Reconciliation) -> None:
+    """A target that went away leaves a session that nobody should use again."""
+    if told.failure is not None and isinstance(told.failure.error, errors.TargetUnavailable):
+        raise _BrokenSession(told)
+
+
+def _gone(known: tenant.Tenant, told: record.Reconciliation) -> bool:
+    if not known.application.decommissioned or told.plan is None or told.failure is not None:
+        return False
+    return told.ending is record.Ending.IN_SYNC and not told.plan.withheld

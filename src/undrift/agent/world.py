@@ -1,0 +1,42 @@
+"""What the parts of an agent share: built once by the composition root, handed to each."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from undrift import interfaces, plugins
+from undrift.agent import audit, claiming, polling, queue, recorder, sessions, tenant
+from undrift.config import configuration, settings
+from undrift.db import database
+from undrift.engine import rendering
+from undrift.sources import opening
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class Shared:
+    """Collaborators that live as long as the process, and the state that grows from configuration.
+
+    `holder` names this process among those that share the database; `key` fingerprints secrets. `agent` is
+    the declared name, "" until the configuration was read.
+    """
+
+    settings: settings.Settings
+    database: database.SqlDatabase
+    registry: plugins.Registry
+    sources: opening.SourcePool
+    secrets: interfaces.SecretResolver
+    clock: interfaces.Clock
+    queue: queue.Queue
+    recorder: recorder.Recorder
+    audit: audit.Audit
+    holder: str
+    key: bytes
+    version: str
+    started: float
+    agent: str = ""
+    configuration: configuration.Configuration | None = None
+    tenants: dict[str, tenant.Tenant] = dataclasses.field(default_factory=dict)
+    places: dict[str, sessions.Place] = dataclasses.field(default_factory=dict)
+    polls: dict[str, polling.Poll] = dataclasses.field(default_factory=dict)
+    claims: claiming.Register = dataclasses.field(default_factory=claiming.Register)
+    cache: rendering.Cache = dataclasses.field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""What sends a message, one module a kind of receiver."""

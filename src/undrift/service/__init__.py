@@ -1,0 +1,1 @@
+"""What a person may ask or order. The command line, the API and later the pages all come through here."""
