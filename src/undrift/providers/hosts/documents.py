@@ -1,163 +1,239 @@
-"""The manifest of a host as it is written in Git: `apiVersion: undrift.dev/hosts/v1`, `kind: Host`."""
+"""The form of a manifest: `apiVersion: undrift.dev/hosts/v1`, `kind: Host`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import posixpath
+import re
+from typing import Annotated, Any, Final, Literal, LiteralString
 
 import pydantic
+import pydantic_core
 from pydantic import alias_generators
 
-API_VERSION = "undrift.dev/hosts/v1"
-KIND = "Host"
-Mode = Annotated[str, pydantic.StringConstraints(pattern=r"^0?[0-7]{3,4}$")]
-Text = Annotated[str, pydantic.StringConstraints(min_length=1)]
+from undrift.lib import durations
+
+API_VERSION: Final = "undrift.dev/hosts/v1"
+KIND: Final = "Host"
+_MODE: Final = re.compile(r"0[0-7]{3,4}")
+_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.@-]{0,62}[A-Za-z0-9])?")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-class _Part(pydantic.BaseModel):
-    """Unknown fields are refused; names are written in camelCase."""
+def refuse(kind: LiteralString, said: str, hint: str = "") -> pydantic_core.PydanticCustomError:
+    """An error of one field: its type, what is said of it and the next step."""
+    return pydantic_core.PydanticCustomError(kind, "{said}", {"said": said, "hint": hint})
+
+
+def _mode(value: Any) -> int:
+    if isinstance(value, str) and _MODE.fullmatch(value):
+        return int(value, 8)
+    raise refuse("mode", "is not a mode", 'write it as "0644", in quotes')
+
+
+def _path(value: str) -> str:
+    """An absolute path from the target's root, normalised."""
+    if not value.startswith("/") or "\0" in value or "\n" in value:
+        raise refuse("path", "is not an absolute path", "write it from the target's root, such as /etc/motd")
+    if ".." in value.split("/"):
+        raise refuse("path", "leads upwards with '..'", "write where it really is")
+    return "/" + posixpath.normpath(value).lstrip("/")
+
+
+def _source(value: str) -> str:
+    """A path in the application's folder in Git."""
+    clean = posixpath.normpath(value) if value else "."
+    if value.startswith("/") or clean == ".." or clean.startswith("../") or "\0" in value or clean == ".":
+        raise refuse("source", "is not a path below the application's folder", "write it such as files/motd")
+    return clean
+
+
+def _duration(value: Any) -> float:
+    if not isinstance(value, str):
+        raise refuse("duration", "is not a duration", f"write it with its unit, such as {value}s")
+    try:
+        return durations.parse(value)
+    except ValueError:
+        raise refuse("duration", "is not a duration", "write it as 30s, 5m or 2h") from None
+
+
+def _name(value: str) -> str:
+    if _NAME.fullmatch(value):
+        return value
+    raise refuse("name", f"{value!r} is not a name", "use up to 64 letters, digits and . _ @ -")
+
+
+def _variable(value: str) -> str:
+    if _VARIABLE.fullmatch(value):
+        return value
+    raise refuse("variable", f"{value!r} is not the name of a variable", "use letters, digits and _")
+
+
+def _text(value: Any) -> Any:
+    """A word of a command or an environment: a number stands for its text."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+Text = Annotated[str, pydantic.Field(strict=True)]
+Word = Annotated[str, pydantic.Field(strict=True, min_length=1)]
+Flag = Annotated[bool, pydantic.Field(strict=True)]
+Count = Annotated[int, pydantic.Field(strict=True)]
+Mode = Annotated[int, pydantic.BeforeValidator(_mode)]
+Path = Annotated[str, pydantic.Field(strict=True), pydantic.AfterValidator(_path)]
+Source = Annotated[str, pydantic.Field(strict=True), pydantic.AfterValidator(_source)]
+Duration = Annotated[float, pydantic.Field(gt=0), pydantic.BeforeValidator(_duration)]
+Name = Annotated[str, pydantic.Field(strict=True), pydantic.AfterValidator(_name)]
+Variable = Annotated[str, pydantic.Field(strict=True), pydantic.AfterValidator(_variable)]
+Value = Annotated[str, pydantic.Field(strict=True), pydantic.BeforeValidator(_text)]
+Command = Annotated[tuple[Value, ...], pydantic.Field(min_length=1)]
+
+
+class Part(pydantic.BaseModel):
+    """A mapping of known fields; anything else in it is an error."""
 
     model_config = pydantic.ConfigDict(
-        extra="forbid", alias_generator=alias_generators.to_camel, populate_by_name=False, frozen=True
+        extra="forbid",
+        frozen=True,
+        alias_generator=alias_generators.to_camel,
+        validate_by_name=False,
+        validate_by_alias=True,
+        hide_input_in_errors=True,
     )
 
 
-class _Item(_Part):
-    """What every resource may say."""
+class Item(Part):
+    """What everything that is declared may say: its wave and edges, and how it came to be."""
 
-    wave: int = 0
-    depends_on: tuple[str, ...] = ()
-    protected: bool = False
-    adopt: bool = False
-
-
-class _Placed(_Item):
-    """A resource at a path."""
-
-    path: Text
-    moved_from: str = ""
-    owner: str = ""
-    group: str = ""
+    wave: Count = 0
+    depends_on: tuple[Word, ...] = ()
+    moved_from: Word | None = None
+    protected: Flag = False
+    adopt: Flag = False
 
 
-class File(_Placed):
-    """A file: from `source` (a file beside the manifest), `content`, or a Jinja2 `template`."""
+class Owned(Item):
+    """What has a place, a mode and an owner."""
 
-    source: str = ""
-    content: str | None = None
-    template: str = ""
-    vars: dict[str, Any] = {}
-    mode: Mode = "0644"
+    path: Path
+    mode: Mode | None = None
+    owner: Word | None = None
+    group: Word | None = None
+
+
+class Filled(Part):
+    """What has content: from a file in Git, a text, or a template in Git."""
+
+    source: Source | None = None
+    content: Text | None = None
+    template: Source | None = None
 
     @pydantic.model_validator(mode="after")
-    def _one_origin(self) -> File:
-        given = [bool(self.source), self.content is not None, bool(self.template)]
-        if sum(given) != 1:
-            msg = "say exactly one of source, content and template"
-            raise ValueError(msg)
+    def _has_content(self) -> Filled:
+        names = ("source", "content", "template")
+        found = [name for name in names if getattr(self, name) is not None]
+        if len(found) != 1:
+            has = "none is there" if not found else f"there are {' and '.join(found)}"
+            raise refuse("exactly_one", f"needs exactly one of {', '.join(names)}; {has}")
         return self
 
 
-class Directory(_Placed):
-    """A directory; with `source` every file below that folder is a resource of its own."""
-
-    source: str = ""
-    mode: Mode = "0755"
-    file_mode: Mode = "0644"
+class File(Owned, Filled):
+    """A file."""
 
 
-class Link(_Item):
-    """A symbolic link."""
+class Directory(Owned):
+    """A directory; with `source`, everything in that folder in Git goes into it."""
 
-    path: Text
-    to: Text
-    moved_from: str = ""
+    source: Source | None = None
 
 
-class Block(_Item):
-    """Lines of ours in a file that is somebody else's, between two marker lines."""
+class Link(Item):
+    """A symbolic link at `path` to `to`."""
 
-    path: Text
-    name: Text
-    content: str | None = None
-    source: str = ""
-    comment: str = "#"
-
-    @pydantic.model_validator(mode="after")
-    def _one_origin(self) -> Block:
-        if (self.content is None) == (not self.source):
-            msg = "say exactly one of source and content"
-            raise ValueError(msg)
-        return self
+    path: Path
+    to: Word
 
 
-class Archive(_Item):
-    """An archive (tar or zip) unpacked into a directory that is ours alone."""
+class Block(Item, Filled):
+    """Lines of ours in somebody else's file, between two comments."""
 
-    path: Text
-    source: Text
-    strip: Annotated[int, pydantic.Field(ge=0, le=10)] = 0
-
-
-class Probe(_Part):
-    """How to tell that a service does its work: one of `http`, `tcp`, `command`."""
-
-    http: str = ""
-    tcp: int = 0
-    command: tuple[str, ...] = ()
-    within: Annotated[float, pydantic.Field(gt=0, le=60)] = 2.0
+    path: Path
+    name: Name
+    comment: Word = "#"
 
 
-class Service(_Item):
-    """A process that is kept running: a systemd unit, or a program under supervisor."""
+class Archive(Item):
+    """An archive in Git (tar or zip) whose content goes into the directory `path`."""
 
-    name: Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9_.@-]+$")]
+    path: Path
+    source: Source
+    strip: Annotated[int, pydantic.Field(strict=True, ge=0)] = 0
+    owner: Word | None = None
+    group: Word | None = None
+
+
+class Health(Part):
+    """When a service is healthy beside running; `within` is the time it may take to become so."""
+
+    http: Word | None = None
+    tcp: Value | None = None
+    command: Command | None = None
+    within: Duration = 30.0
+
+
+class Service(Item):
+    """A program that runs all the time. Without `command`: a unit that the system brought along."""
+
+    name: Name
     manager: Literal["auto", "systemd", "supervisor"] = "auto"
-    command: tuple[Text, ...] = ()
-    directory: str = ""
-    environment: dict[str, str] = {}
-    user: str = ""
-    restart_on: tuple[str, ...] = ()
-    reload_on: tuple[str, ...] = ()
-    restarted_at: str = ""
+    command: Command | None = None
+    directory: Path | None = None
+    environment: dict[Variable, Value] = pydantic.Field(default_factory=dict)
+    user: Word | None = None
+    restart_on: tuple[Word, ...] = ()
+    reload_on: tuple[Word, ...] = ()
+    restarted_at: Value | None = None
     state: Literal["running", "stopped"] = "running"
-    enabled: bool = True
-    health: Probe | None = None
+    enabled: Flag = True
+    health: Health | None = None
 
 
-class Command(_Item):
-    """A one-off: run once for each value of `runAgain`."""
+class Once(Item):
+    """A command that runs once, and again when it or `runAgain` changes."""
 
-    name: Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9_.@-]+$")]
-    command: Annotated[tuple[Text, ...], pydantic.Field(min_length=1)]
-    directory: str = ""
-    run_again: str = ""
-    timeout: Annotated[float, pydantic.Field(gt=0, le=3600)] = 300.0
+    name: Name
+    command: Command
+    directory: Path = "/"
+    environment: dict[Variable, Value] = pydantic.Field(default_factory=dict)
+    run_again: Value = ""
+    timeout: Duration = 60.0
 
 
-class Spec(_Part):
-    """What a host has."""
+class Spec(Part):
+    """Everything that is declared; `vars` are for templates."""
 
-    vars: dict[str, Any] = {}
+    vars: dict[Variable, Any] = pydantic.Field(default_factory=dict)
     files: tuple[File, ...] = ()
     directories: tuple[Directory, ...] = ()
     links: tuple[Link, ...] = ()
     blocks: tuple[Block, ...] = ()
     archives: tuple[Archive, ...] = ()
     services: tuple[Service, ...] = ()
-    commands: tuple[Command, ...] = ()
+    commands: tuple[Once, ...] = ()
 
 
-class Host(_Part):
+class Metadata(Part):
+    """Words for people; no part of any identity."""
+
+    name: Word | None = None
+    labels: dict[Word, Text] = pydantic.Field(default_factory=dict)
+
+
+class Host(Part):
     """One manifest."""
 
     api_version: Literal["undrift.dev/hosts/v1"]
     kind: Literal["Host"]
-    metadata: dict[str, Any] = {}
+    metadata: Metadata = Metadata()
     spec: Spec
-
-
-class Settings(_Part):
-    """Settings of a `Target` of this provider."""
-
-    root: str = "/"
-    state: str = ""

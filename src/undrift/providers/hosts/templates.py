@@ -1,50 +1,82 @@
-"""Jinja2 without a way out: sandboxed, and a variable that nobody declared is an error."""
+"""Jinja2 in a sandbox: what a template may use are the manifest's `vars`, the target's own, `facts` and `root`."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import jinja2
 from jinja2 import sandbox
 
 from undrift import errors
+from undrift.lib import words
 
-_ENVIRONMENT = sandbox.ImmutableSandboxedEnvironment(
-    undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False
-)
+_LONGEST: Final = 16 << 20
+_HIGHEST_POWER: Final = 64
+_FAILED: Final = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
 
 
-def render(text: str, name: str, values: Mapping[str, Any]) -> str:
-    """The text with its variables filled in. Raises `TemplateInvalid` that names file and line."""
+class _Environment(sandbox.ImmutableSandboxedEnvironment):
+    """No loader, no undefined names, no way to what Python keeps behind an underscore."""
+
+    intercepted_binops = frozenset({"**", "*"})
+
+    def call_binop(self, context: jinja2.runtime.Context, operator: str, left: Any, right: Any) -> Any:
+        """Powers and repetitions can fill the memory with a few letters."""
+        for one, other in ((left, right), (right, left)):
+            if isinstance(other, int) and (
+                (operator == "**" and other > _HIGHEST_POWER)
+                or (isinstance(one, str | list | tuple) and len(one) * other > _LONGEST)
+            ):
+                message = f"{operator} makes too much"
+                raise jinja2.exceptions.SecurityError(message)
+        return super().call_binop(context, operator, left, right)
+
+
+@functools.cache
+def _environment() -> _Environment:
+    made = _Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
+    made.globals.clear()
+    made.globals["range"] = sandbox.safe_range
+    return made
+
+
+def fill(text: str, variables: Mapping[str, Any], origin: errors.Origin) -> str:
+    """The text with its expressions filled in; `origin` is where the text begins in Git.
+
+    Raises `TemplateInvalid` at the line that is wrong.
+    """
+    if not any(mark in text for mark in ("{{", "{%", "{#")):
+        return text
     try:
-        return _ENVIRONMENT.from_string(text).render(values)
+        return _environment().from_string(text).render(variables)
     except jinja2.TemplateSyntaxError as error:
-        raise errors.TemplateInvalid(
-            f"template {name} has bad syntax",
-            origin=errors.Origin(name, error.lineno),
-            why=str(error.message),
-        ) from error
+        raise _invalid(origin, error.lineno, error.message or "bad syntax", "") from None
     except jinja2.UndefinedError as error:
-        raise errors.TemplateInvalid(
-            f"template {name} uses what nobody declared",
-            origin=errors.Origin(name, _line(error)),
-            why=str(error.message),
-            hint="declare it under vars",
-        ) from error
-    except Exception as error:
-        raise errors.TemplateInvalid(
-            f"template {name} cannot be rendered",
-            origin=errors.Origin(name, _line(error)),
-            why=type(error).__name__,
-        ) from error
+        said = error.message or "undefined"
+        name = said.partition("'")[2].partition("'")[0]
+        hint = words.suggestion(name, variables) if said == f"'{name}' is undefined" else ""
+        raise _invalid(origin, _line(error), said, hint) from None
+    except jinja2.TemplateError as error:
+        raise _invalid(origin, _line(error), error.message or type(error).__name__, "") from None
+    except _FAILED as error:
+        raise _invalid(
+            origin, _line(error), type(error).__name__, "see what the expression is given"
+        ) from None
 
 
-def _line(error: Exception) -> int:
-    """The template's own line: the last frame that Jinja2 made up."""
-    found, frame = 0, error.__traceback__
-    while frame is not None:
-        if frame.tb_frame.f_code.co_filename == "<template>":
-            found = frame.tb_lineno
-        frame = frame.tb_next
+def _invalid(origin: errors.Origin, line: int, why: str, hint: str) -> errors.TemplateInvalid:
+    place = errors.Origin(origin.file, max(origin.line, 1) + line - 1 if line else origin.line)
+    return errors.TemplateInvalid("the template cannot be filled in", origin=place, why=why, hint=hint)
+
+
+def _line(error: BaseException) -> int:
+    """The line of the template that was being rendered: Jinja puts it into the traceback."""
+    found = 0
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<template>":
+            found = trace.tb_lineno
+        trace = trace.tb_next
     return found
