@@ -155,8 +155,8 @@ def _away(path: pathlib.Path, why: str) -> errors.AgentUnavailable:
 
 def revived(told: Mapping[str, Any]) -> errors.UndriftError:
     """An error as the agent told it, of its own class."""
-    kinds = {kind.code: kind for kind in _tree(errors.UndriftError)}
-    kind = kinds.get(str(told.get("code")), errors.UndriftError)
+    known = {kind.code: kind for kind in kinds()}
+    kind = known.get(str(told.get("code")), errors.UndriftError)
     parts = [revived(part) for part in told.get("parts", ())]
     if parts:
         return errors.Several(tuple(parts))
@@ -179,11 +179,12 @@ def _origin(where: str) -> errors.Origin:
     return errors.Origin(where)
 
 
-def _tree(kind: type[errors.UndriftError]) -> Iterator[type[errors.UndriftError]]:
+def kinds(kind: type[errors.UndriftError] = errors.UndriftError) -> Iterator[type[errors.UndriftError]]:
+    """Every class of the error tree, but the one that only gathers others."""
     if kind is not errors.Several:
         yield kind
     for below in kind.__subclasses__():
-        yield from _tree(below)
+        yield from kinds(below)
 
 
 def _quoted(name: str) -> str:
