@@ -28,6 +28,7 @@ def order(changes: Sequence[plan.Change], kind_order: Sequence[str]) -> tuple[pl
     ranks = {kind: rank for rank, kind in enumerate(kind_order)}
     keys = {change.id: _key(change, ranks, len(ranks)) for change in changes}
     before = _edges(by_id)
+    _promote(keys, before, by_id)
     return _waves(_sorted(keys, before), by_id, keys, before)
 
 
@@ -50,6 +51,20 @@ def _edges(by_id: Mapping[resource.ResourceId, plan.Change]) -> _Edges:
                 if _deletes(by_id.get(need)):
                     before[need].add(rid)
     return before
+
+
+def _promote(
+    keys: dict[resource.ResourceId, _Key], before: _Edges, by_id: Mapping[resource.ResourceId, plan.Change]
+) -> None:
+    """A delete that makes room is as early as what it makes room for, and so is all that has to go before it."""
+    stack = [
+        (need, keys[rid]) for rid, needs in before.items() if _upserts(by_id[rid]) for need in needs
+    ]
+    while stack:
+        rid, key = stack.pop()
+        if _deletes(by_id[rid]) and key < keys[rid]:
+            keys[rid] = key
+            stack.extend((need, key) for need in before[rid])
 
 
 def _deletes(change: plan.Change | None) -> bool:
