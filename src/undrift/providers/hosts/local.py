@@ -9,6 +9,7 @@ import functools
 import grp
 import hashlib
 import os
+import pathlib
 import platform
 import posixpath
 import pwd
@@ -22,7 +23,7 @@ from undrift import errors
 from undrift.lib import process
 from undrift.providers.hosts import changing, failing, transport, walking
 
-_CHUNK: Final = 1 << 20
+_SYSTEMD: Final = pathlib.Path("/run/systemd/system")
 _LARGEST: Final = 64 << 20
 _SETTLED: Final = 100_000_000
 """Nanoseconds after which a file's times can be trusted to change with its content."""
@@ -43,6 +44,7 @@ class LocalTransport:
             "os": platform.system().lower(),
             "arch": platform.machine(),
             "user": failing.user(),
+            "systemd": _SYSTEMD.is_dir(),
         }
 
     async def look(self, wanted: Mapping[str, transport.Need]) -> Mapping[str, transport.Seen]:

@@ -1,0 +1,209 @@
+"""Carrying out one change on a host, and keeping its mark: written ahead, confirmed after."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import posixpath
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from undrift import errors
+from undrift.model import inventory, plan, resource, secret
+from undrift.providers.hosts import kinds, managing, marks, observing, running, shaping, transport
+
+_AT_ONCE: Final = frozenset({kinds.SERVICE, kinds.COMMAND})
+"""Kinds whose marks are written at once: doing the same again would be felt."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Applier:
+    """Changes a host through its transport and its service managers."""
+
+    host: transport.Transport
+    book: marks.Book
+    services: managing.Services
+    observer: observing.Observer
+
+    async def intend(self, changes: Sequence[plan.Change], owner: inventory.Owner, revision: str) -> None:
+        """Write marks ahead of a wave, all at once."""
+        for change in changes:
+            self._intend(change, owner, revision)
+        await asyncio.to_thread(self.book.flush)
+
+    async def apply(self, change: plan.Change, owner: inventory.Owner, revision: str) -> None:
+        """See `interfaces.Session`."""
+        try:
+            notes = await self._carry_out(change, owner)
+        except errors.OutcomeUnknown:
+            raise
+        except errors.UndriftError as error:
+            self._withdraw(change, owner)
+            error.origin = error.origin or (change.desired.origin if change.desired else None)
+            raise
+        self._confirm(change, owner, revision, notes)
+        if change.id.kind in _AT_ONCE:
+            await asyncio.to_thread(self.book.flush)
+
+    def _intend(self, change: plan.Change, owner: inventory.Owner, revision: str) -> None:
+        if change.desired is not None and change.action is not plan.Action.MARK:
+            known = self._own(owner, change.id)
+            self.book.stage(dataclasses.replace(known, intent=_intent(change, change.desired, revision)))
+        leaving = change.live.id if change.live is not None else change.id
+        if change.action is plan.Action.MOVE or change.desired is None:
+            record = self.book.record(owner, leaving)
+            if record is not None and change.action is not plan.Action.RELEASE:
+                self.book.stage(dataclasses.replace(record, intent=marks.Intent(deletes=True)))
+
+    def _withdraw(self, change: plan.Change, owner: inventory.Owner) -> None:
+        """It was not done: what was announced must not prove anything."""
+        touched = {change.id, *([change.live.id] if change.live is not None else [])}
+        for rid in touched:
+            record = self.book.record(owner, rid)
+            if record is None or record.intent is None:
+                continue
+            if record.made is None:
+                self.book.drop(owner, rid)
+            else:
+                self.book.stage(dataclasses.replace(record, intent=None))
+
+    def _confirm(
+        self, change: plan.Change, owner: inventory.Owner, revision: str, notes: Mapping[str, Any]
+    ) -> None:
+        if change.desired is None:
+            self.book.drop(owner, change.id)
+            return
+        if change.action is plan.Action.MOVE and change.live is not None:
+            self.book.drop(owner, change.live.id)
+        known = self._own(owner, change.id)
+        mine = self.book.record(inventory.Owner(owner.agent, owner.application), change.id)
+        since = known.since if mine is not None and mine.made is not None else marks.now()
+        made = _intent(change, change.desired, revision)
+        kept = known.notes if change.action is plan.Action.MARK else notes
+        self.book.take(dataclasses.replace(known, made=made, intent=None, since=since, notes=kept))
+
+    def _own(self, owner: inventory.Owner, rid: resource.ResourceId) -> marks.Record:
+        """The owner's record under its present name; what a former name knew comes along."""
+        known = self.book.record(owner, rid)
+        if known is None:
+            return marks.Record(id=rid, agent=owner.agent, application=owner.application, since=marks.now())
+        return dataclasses.replace(known, application=owner.application)
+
+    async def _carry_out(self, change: plan.Change, owner: inventory.Owner) -> Mapping[str, Any]:
+        """Do it; returns what to note about it."""
+        wanted, live = change.desired, change.live
+        match change.action:
+            case plan.Action.MARK | plan.Action.RELEASE:
+                return {}
+            case plan.Action.CREATE if wanted is not None:
+                return await self._make(wanted, None, owner)
+            case plan.Action.UPDATE | plan.Action.ADOPT if wanted is not None and live is not None:
+                await self._unmoved(live)
+                return await self._make(wanted, live.fields, owner)
+            case plan.Action.RECREATE if wanted is not None and live is not None:
+                await self._unmake(live, owner)
+                return await self._make(wanted, None, owner)
+            case plan.Action.MOVE if wanted is not None and live is not None:
+                return await self._move(wanted, live, owner)
+            case plan.Action.DELETE if live is not None:
+                await self._unmake(live, owner)
+                return {}
+            case _:
+                raise errors.InternalError(f"{change.action} of {change.id} makes no sense")
+
+    async def _unmoved(self, live: resource.LiveResource) -> dict[str, Any] | None:
+        """The fields now. Raises `ChangeConflict` unless they are those that were planned with."""
+        found = await self.observer.fields(live.id)
+        if found is None or any(found.get(name) != value for name, value in live.fields.items()):
+            what = "is gone" if found is None else "was changed by somebody else"
+            raise errors.ChangeConflict(f"{live.id} {what} since it was looked at", hint="it is planned anew")
+        return found
+
+    async def _make(
+        self, wanted: resource.Resource, live: resource.Fields | None, owner: inventory.Owner
+    ) -> Mapping[str, Any]:
+        if wanted.id.kind == kinds.SERVICE:
+            await self.services.put(wanted.id.name, wanted.fields, live)
+            return kinds.keep(wanted.fields)
+        if wanted.id.kind == kinds.COMMAND:
+            await running.run(self.host, wanted)
+            return kinds.keep(wanted.fields)
+        seen = (await self.observer.see([wanted.id])).get(kinds.path_of(wanted.id))
+        if live is None:
+            _vacant(wanted.id, seen)
+        made = await self.host.change(shaping.make(wanted, live, seen))
+        if made:
+            self.book.note_folders(owner, set(made), set())
+        return {}
+
+    async def _unmake(self, live: resource.LiveResource, owner: inventory.Owner) -> None:
+        if live.id.kind == kinds.COMMAND:
+            return
+        if live.id.kind == kinds.SERVICE:
+            await self.services.remove(live.id.name, str(live.fields["manager"]))
+            return
+        found = await self.observer.fields(live.id)
+        if found is None or shaping.IS in found:
+            return
+        await self._unmoved(live)
+        path = kinds.path_of(live.id)
+        need = shaping.need(live.id)
+        if live.id.kind == kinds.DIRECTORY:
+            need |= transport.Need.ENTRIES
+        seen = await self.host.look({path: need})
+        await self.host.change(shaping.unmake(live.id, seen.get(path)))
+        await self._tidy(path, owner)
+
+    async def _tidy(self, path: str, owner: inventory.Owner) -> None:
+        """Remove parent folders that were made on the way and hold nothing any more."""
+        made = self.book.folders(owner)
+        gone: set[str] = set()
+        folder = posixpath.dirname(path)
+        while folder in made:
+            seen = (await self.host.look({folder: transport.Need.ENTRIES})).get(folder)
+            if seen is not None and (seen.sort is not transport.Sort.DIRECTORY or seen.entries):
+                break
+            if seen is not None:
+                await self.host.change([transport.Remove(folder, transport.Sort.DIRECTORY)])
+            gone.add(folder)
+            folder = posixpath.dirname(folder)
+        if gone:
+            self.book.note_folders(owner, set(), gone)
+
+    async def _move(
+        self, wanted: resource.Resource, live: resource.LiveResource, owner: inventory.Owner
+    ) -> Mapping[str, Any]:
+        """Make it under its new id, then take the old one away."""
+        if wanted.id.kind == kinds.COMMAND:
+            record = self.book.record(owner, live.id)
+            same = record is not None and kinds.kept(record.notes) == wanted.fields
+            return kinds.keep(wanted.fields) if same else await self._make(wanted, None, owner)
+        if wanted.id.kind == kinds.SERVICE:
+            await self._unmake(live, owner)
+            return await self._make(wanted, None, owner)
+        notes = await self._make(wanted, None, owner)
+        await self._unmake(live, owner)
+        return notes
+
+
+def _intent(change: plan.Change, wanted: resource.Resource, revision: str) -> marks.Intent:
+    return marks.Intent(
+        revision=revision,
+        fingerprint=change.fingerprint,
+        look=marks.look(wanted.fields),
+        protected=wanted.protected,
+        secret=any(isinstance(value, secret.Secret) for value in wanted.fields.values()),
+    )
+
+
+def _vacant(rid: resource.ResourceId, seen: transport.Seen | None) -> None:
+    """Raise where something is in the way of a resource that is to be made."""
+    if seen is None or rid.kind == kinds.BLOCK:
+        return
+    if shaping.IS in (shaping.fields_of(rid, seen, hidden=False) or {}):
+        raise errors.ChangeRefused(
+            f"{rid} cannot be made",
+            why=f"{rid.name} is {seen.sort}, and not ours",
+            hint="move it away by hand, or declare another path",
+        )
+    raise errors.ChangeConflict(f"{rid} was made by somebody else meanwhile", hint="it is planned anew")

@@ -1,0 +1,72 @@
+"""Who runs services: systemd or supervisor, behind one interface."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol
+
+from undrift import errors
+from undrift.model import health
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unit:
+    """A service as it is: the fields that a declaration has, and how it does."""
+
+    fields: Mapping[str, Any]
+    health: health.Health
+
+
+class Manager(Protocol):
+    """One service manager. Raises `TargetError`s."""
+
+    async def look(
+        self, names: Collection[str], notes: Mapping[str, Mapping[str, Any]]
+    ) -> Mapping[str, Unit]:
+        """Those of `names` that this manager knows; `notes` are what was kept when they were made."""
+        ...
+
+    async def put(self, name: str, fields: Mapping[str, Any], live: Mapping[str, Any] | None) -> None:
+        """Make a service as its fields say; `live` are those it has now (None: it must not exist)."""
+        ...
+
+    async def remove(self, name: str) -> None:
+        """Stop a service and take it away; one that is not there is fine."""
+        ...
+
+
+class Services:
+    """All service managers of a host."""
+
+    def __init__(self, managers: Mapping[str, Manager]) -> None:
+        self._managers = managers
+
+    async def look(
+        self, names: Collection[str], notes: Mapping[str, Mapping[str, Any]]
+    ) -> Mapping[str, Unit]:
+        """What any manager knows of `names`."""
+        found: dict[str, Unit] = {}
+        for manager in self._managers.values():
+            found.update(await manager.look(names, notes))
+        return found
+
+    async def put(self, name: str, fields: Mapping[str, Any], live: Mapping[str, Any] | None) -> None:
+        """Make a service as declared; one that moved to another manager leaves the old one first."""
+        manager = self._named(str(fields["manager"]))
+        if live is not None and live.get("manager") != fields["manager"]:
+            await self._named(str(live.get("manager"))).remove(name)
+            live = None
+        await manager.put(name, fields, live)
+
+    async def remove(self, name: str, manager: str) -> None:
+        """Stop a service and take it away."""
+        await self._named(manager).remove(name)
+
+    def _named(self, name: str) -> Manager:
+        found = self._managers.get(name)
+        if found is None:
+            raise errors.ChangeRefused(
+                f"there is no {name} on this target", hint=f"one of: {', '.join(self._managers)}"
+            )
+        return found

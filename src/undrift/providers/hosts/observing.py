@@ -1,0 +1,117 @@
+"""One look at a host: what was asked for and everything that bears the owner's mark, in a batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from undrift.model import health, inventory, resource
+from undrift.providers.hosts import kinds, managing, marks, shaping, transport
+
+
+class Observer:
+    """Looks at a host through its transport, its marks and its service managers."""
+
+    def __init__(self, host: transport.Transport, book: marks.Book, services: managing.Services) -> None:
+        self._host = host
+        self._book = book
+        self._services = services
+
+    async def observe(
+        self, ids: Collection[resource.ResourceId], owner: inventory.Owner
+    ) -> resource.LiveState:
+        """See `interfaces.Session`."""
+        await asyncio.to_thread(self._ready)
+        wanted = {*ids, *self._book.owned(owner)}
+        seen = await self.see(wanted)
+        services = [rid.name for rid in wanted if rid.kind == kinds.SERVICE]
+        units = await self._services.look(services, self._kept(services)) if services else {}
+        found: dict[resource.ResourceId, resource.LiveResource] = {}
+        for rid in wanted:
+            records = self._book.records(rid)
+            if rid.kind == kinds.SERVICE:
+                unit = units.get(rid.name)
+                one = self._live(rid, unit.fields, records, unit.health) if unit is not None else None
+            elif rid.kind == kinds.COMMAND:
+                ran = _ran(records)
+                one = self._live(rid, ran, records, health.HEALTHY) if ran is not None else None
+            else:
+                one = self._at_path(rid, seen.get(kinds.path_of(rid)), records)
+            if one is not None:
+                found[rid] = one
+        return resource.LiveState(found)
+
+    async def see(self, ids: Collection[resource.ResourceId]) -> Mapping[str, transport.Seen]:
+        """What there is at the paths of resources."""
+        needs: dict[str, transport.Need] = {}
+        for rid in ids:
+            path = kinds.path_of(rid)
+            if path:
+                needs[path] = needs.get(path, transport.Need.NOTHING) | shaping.need(rid)
+        return await self._host.look(needs) if needs else {}
+
+    async def fields(self, rid: resource.ResourceId) -> dict[str, Any] | None:
+        """All fields of one resource as it is now; None when it does not exist."""
+        records = self._book.records(rid)
+        if rid.kind == kinds.SERVICE:
+            unit = (await self._services.look([rid.name], self._kept([rid.name]))).get(rid.name)
+            return dict(unit.fields) if unit is not None else None
+        if rid.kind == kinds.COMMAND:
+            return _ran(records)
+        seen = await self.see([rid])
+        return shaping.fields_of(rid, seen.get(kinds.path_of(rid)), hidden=_hidden(records))
+
+    def _ready(self) -> None:
+        self._book.flush()
+        self._book.refresh()
+
+    def _kept(self, names: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+        """What was noted about services when they were made."""
+        found: dict[str, Mapping[str, Any]] = {}
+        for name in names:
+            for record in self._book.records(resource.ResourceId.of(kinds.SERVICE, name))[:1]:
+                found[name] = record.notes
+        return found
+
+    def _at_path(
+        self, rid: resource.ResourceId, seen: transport.Seen | None, records: list[marks.Record]
+    ) -> resource.LiveResource | None:
+        fields = shaping.fields_of(rid, seen, hidden=_hidden(records))
+        if fields is None:
+            return None
+        if shaping.IS in fields and not any(record.made is not None for record in records):
+            return None
+        return self._live(rid, fields, records, health.HEALTHY)
+
+    def _live(
+        self,
+        rid: resource.ResourceId,
+        fields: Mapping[str, Any],
+        records: list[marks.Record],
+        how: health.Health,
+    ) -> resource.LiveResource:
+        mark = next((mark for record in records if (mark := record.mark(fields)) is not None), None)
+        shown = _declared(fields, records)
+        edges = (kinds.parent_of(rid),) if kinds.path_of(rid) else ()
+        return resource.LiveResource(rid, shown, mark, how, depends_on=edges)
+
+
+def _hidden(records: list[marks.Record]) -> bool:
+    return any(record.secret for record in records)
+
+
+def _declared(fields: Mapping[str, Any], records: list[marks.Record]) -> Mapping[str, Any]:
+    """Only what was declared when it was applied: a settled resource then equals its declaration at once."""
+    if not records or records[0].made is None or records[0].intent is not None or shaping.IS in fields:
+        return fields
+    names = records[0].made.look.names
+    return {name: fields[name] for name in names if name in fields}
+
+
+def _ran(records: list[marks.Record]) -> dict[str, Any] | None:
+    """A command exists where it ran to its end, and its fields are those that it ran with."""
+    for record in records:
+        if record.made is not None and "values" in record.notes:
+            return kinds.kept(record.notes)
+    return None

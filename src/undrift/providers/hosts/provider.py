@@ -1,0 +1,138 @@
+"""The provider `hosts`: one machine, reached by a transport."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pathlib
+import posixpath
+import time
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from typing import Any, Final
+
+from undrift import errors, interfaces
+from undrift.lib import canonical
+from undrift.model import inventory, plan, resource, target
+from undrift.providers.hosts import (
+    applying,
+    describing,
+    failing,
+    kinds,
+    local,
+    managing,
+    manifest,
+    marks,
+    observing,
+    settings,
+    transport,
+)
+
+_FACTS_LAST: Final = 60.0
+
+
+class HostsProvider:
+    """Implements `interfaces.Provider` for `provider: hosts`: the machine that the agent runs on."""
+
+    def capabilities(self, place: target.Target) -> target.Capabilities:
+        """See `interfaces.Provider`."""
+        return target.Capabilities(watch=True, compare_and_set=True, kind_order=kinds.ORDER)
+
+    def load(
+        self, rendered: interfaces.Rendered, facts: target.Facts, place: target.Target
+    ) -> resource.DesiredState:
+        """See `interfaces.Provider`."""
+        return manifest.load(rendered, facts, settings.read(place))
+
+    def scopes(self, place: target.Target, ids: Collection[resource.ResourceId]) -> frozenset[str]:
+        """Files stand alone; a file that several put blocks into does not, nor do service managers."""
+        shared = {kinds.path_of(rid) for rid in ids if rid.kind == kinds.BLOCK}
+        if any(rid.kind == kinds.SERVICE for rid in ids):
+            shared.add("services")
+        return frozenset(shared)
+
+    async def connect(self, place: target.Target, secrets: interfaces.SecretResolver) -> interfaces.Session:
+        """See `interfaces.Provider`. Makes the folder of our own records where it is missing."""
+        given = settings.read(place)
+        await asyncio.to_thread(_prepare, given)
+        return HostsSession(given, local.LocalTransport(given.root))
+
+
+class HostsSession:
+    """Implements `interfaces.Session` on one machine."""
+
+    def __init__(self, place: settings.Settings, host: transport.Transport) -> None:
+        self._place = place
+        self._host = host
+        self._book = marks.Book(place.state)
+        services = managing.Services({})
+        self._observer = observing.Observer(host, self._book, services)
+        self._applier = applying.Applier(host, self._book, services, self._observer)
+        self._facts: tuple[float, target.Facts] | None = None
+
+    async def discover(self) -> target.Facts:
+        """See `interfaces.Session`. Asked anew after a minute."""
+        if self._facts is None or time.monotonic() - self._facts[0] > _FACTS_LAST:
+            self._facts = (time.monotonic(), await self._discover())
+        return self._facts[1]
+
+    async def _discover(self) -> target.Facts:
+        values: dict[str, Any] = dict(await self._host.discover())
+        around: Mapping[str, Any] = {
+            "root": self._place.root,
+            "vars": dict(self._place.variables),
+            "manager": self._place.manager,
+        }
+        return target.Facts(values, canonical.digest([values, around]))
+
+    async def observe(
+        self, ids: Collection[resource.ResourceId], owner: inventory.Owner
+    ) -> resource.LiveState:
+        """See `interfaces.Session`."""
+        return await self._observer.observe(ids, owner)
+
+    async def preview(self, situation: plan.Situation) -> plan.Previews:
+        """Everything can be changed in place."""
+        return plan.NO_PREVIEWS
+
+    async def intend(self, changes: Sequence[plan.Change], owner: inventory.Owner, revision: str) -> None:
+        """See `interfaces.Session`."""
+        await self._applier.intend(changes, owner, revision)
+
+    async def apply(self, change: plan.Change, owner: inventory.Owner, revision: str) -> None:
+        """See `interfaces.Session`."""
+        await self._applier.apply(change, owner, revision)
+
+    async def describe(self, change: plan.Change) -> str:
+        """See `interfaces.Session`."""
+        return await describing.describe(change, self._host)
+
+    def watch(self) -> AsyncIterator[frozenset[resource.ResourceId]]:
+        """See `interfaces.Session`."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """See `interfaces.Session`."""
+        await asyncio.to_thread(self._book.flush)
+
+
+def _prepare(place: settings.Settings) -> None:
+    """The root must be there already; our own folder is made, for us alone."""
+    if not pathlib.Path(place.root).is_dir():
+        raise errors.TargetUnavailable(
+            f"the target's root {place.root} is not there",
+            hint="make the folder (or mount it), or correct settings.root of the Target",
+        )
+    try:
+        pathlib.Path(posixpath.dirname(place.state)).mkdir(mode=0o755, parents=True, exist_ok=True)
+        pathlib.Path(place.state).mkdir(mode=0o700, exist_ok=True)
+        status = os.lstat(place.state)
+    except OSError as error:
+        told = failing.explain(error, place.state, "making the state folder")
+        told.hint = told.hint or "set settings.state of the Target to a folder that we may write"
+        raise told from error
+    if status.st_uid not in {os.geteuid(), 0}:
+        raise errors.TargetDenied(
+            f"the state folder {place.state} belongs to somebody else",
+            why=f"to uid {status.st_uid}, and we are uid {os.geteuid()}",
+            hint="set settings.state of the Target to a folder of our own",
+        )
