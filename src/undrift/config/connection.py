@@ -13,7 +13,7 @@ import pydantic
 from undrift.config import fields, part
 from undrift.model import event, secret
 
-EVENTS: Final = tuple(sorted(each.__name__ for each in event.Event.__subclasses__()))
+EVENTS: Final = tuple(sorted({each.__name__ for each in event.Event.__subclasses__()}))
 _HOW: Final = (
     "name it with {env: VARIABLE} or {file: PATH}, or encrypt this file with SOPS and use {value: …}"
 )

@@ -5,11 +5,12 @@ Nothing here repeats a value that may be a credential: values are shown only whe
 
 from __future__ import annotations
 
+import difflib
 import functools
 import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pydantic
 
@@ -19,6 +20,8 @@ from undrift.lib import words
 
 _LONGEST_WORD: Final = 40
 _FEW: Final = 20
+_ALIKE: Final = 0.7
+_VALUES: Final = "'\"0123456789-"
 _QUOTE: Final = "put it in quotes"
 _PLAIN: Final[Mapping[str, tuple[str, str]]] = {
     "bool_type": ("should be true or false", ""),
@@ -66,8 +69,10 @@ def _is_unknown(detail: Any) -> bool:
 
 
 def _is_told_already(detail: Any, unknown: Mapping[declared.Location, str | None]) -> bool:
-    """A missing field whose misspelling is complained about beside it."""
+    """A missing field whose misspelling is complained about beside it; a list too short for its bad entries."""
     location = detail["loc"]
+    if detail["type"] == "too_short":
+        return bool(len(detail["input"]) >= detail["ctx"]["min_length"])
     return detail["type"] == "missing" and any(
         other[:-1] == location[:-1] and nearest == location[-1] for other, nearest in unknown.items()
     )
@@ -89,7 +94,8 @@ def _explain(
         what = f"{path} is missing"
         return errors.ConfigInvalid(what, origin=places.of(location[:-1]), hint=_describe(model, location))
     said, hint = _say(kind, detail, context)
-    return errors.ConfigInvalid(f"{path} {said}", origin=places.of(location), hint=hint)
+    joint = ": " if said[:1] in _VALUES else " "
+    return errors.ConfigInvalid(f"{path}{joint}{said}", origin=places.of(location), hint=hint)
 
 
 def _say(kind: str, detail: Any, context: Mapping[str, Any]) -> tuple[str, str]:
@@ -98,8 +104,7 @@ def _say(kind: str, detail: Any, context: Mapping[str, Any]) -> tuple[str, str]:
     if kind == "unknown_word":
         return _far_word(context["said"], context["got"], context["words"])
     if "said" in context:
-        said = context["said"]
-        return (f": {said}" if said[:1] in "'\"" else said), context.get("hint", "")
+        return context["said"], context.get("hint", "")
     if detail["input"] is None and kind.endswith("_type"):
         return "is empty", "give it a value, or leave the field out"
     if kind in _PLAIN:
@@ -130,13 +135,15 @@ def _wrong_word(got: Any, known: Sequence[str]) -> tuple[str, str]:
         return f"should be one of {', '.join(known)}", ""
     if len(known) == 1:
         return f"is {got!r}, should be {known[0]}", ""
-    return f"is {got!r}, should be one of {', '.join(known)}", ask(words.nearest(got, known))
+    nearest = words.nearest(got, known)
+    alike = nearest is not None and difflib.SequenceMatcher(None, got, nearest).ratio() > _ALIKE
+    return f"is {got!r}, should be one of {', '.join(known)}", ask(nearest) if alike else ""
 
 
 def _far_word(said: str, got: str, known: Sequence[str]) -> tuple[str, str]:
     nearest = words.nearest(got, known)
     few = f"one of {', '.join(known)}" if len(known) <= _FEW else ""
-    return f": {said}", ask(nearest) or few
+    return said, ask(nearest) or few
 
 
 def ask(nearest: str | None) -> str:
@@ -160,10 +167,13 @@ def _nearest_field(model: type[part.Document], location: declared.Location) -> s
 
 
 def _describe(model: type[part.Document], location: declared.Location) -> str:
-    """The description of a field, for who has to add it."""
-    owner = _model_at(model, location[:-1])
-    field = _fields(owner).get(str(location[-1])) if owner else None
-    return (field.description or "") if field else ""
+    """What to add: the only value that is possible, or the description of the field."""
+    field = _fields(_model_at(model, location[:-1])).get(str(location[-1]))
+    if field is None:
+        return ""
+    if typing.get_origin(field.annotation) is Literal and len(typing.get_args(field.annotation)) == 1:
+        return f"add {location[-1]}: {typing.get_args(field.annotation)[0]}"
+    return field.description or ""
 
 
 @functools.lru_cache(4096)

@@ -142,7 +142,7 @@ class _Filling:
             found = errors.TemplateInvalid(
                 f"{explaining.name_path(whole)} cannot be filled in",
                 origin=self.generator.places.of(whole),
-                why=f"{error.why}, for {self.element.label}",
+                why=f"{error.why.rstrip('.')}, for {self.element.label}",
                 hint=explaining.ask(nearest) or known,
             )
             self.wrong.append(found)

@@ -100,7 +100,7 @@ def parse_data(content: bytes, file: str) -> Any:
     try:
         found = yaml.documents(content, file)
     except yaml.YamlError as error:
-        raise _unreadable(error, file, 0) from None
+        raise _unreadable(error, file) from None
     if len(found) == 1:
         return found[0].data
     raise errors.ConfigUnreadable(
@@ -137,28 +137,36 @@ def _piecewise(
     try:
         text = plain.content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return [], [_unreadable(whole, plain.file, 0)]
+        return [], [_unreadable(whole, plain.file)]
     starts = [0, *(match.start() for match in _SEPARATOR.finditer(text) if match.start())]
     if len(starts) == 1 or "\0" in text:
-        return [], [_unreadable(whole, plain.file, 0)]
+        return [], [_unreadable(whole, plain.file)]
     found: list[tuple[Any, FilePlaces]] = []
     wrong: list[errors.UndriftError] = []
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
         before = text.count("\n", 0, start)
         try:
             each = yaml.documents(text[start:end], plain.file)
-        except yaml.YamlError as error:
-            wrong.append(_unreadable(error, plain.file, before))
+        except yaml.YamlError:
+            wrong.append(_unreadable(_placed(text[start:end], plain.file, before), plain.file))
         else:
             found += [(one.data, FilePlaces(plain.file, one.positions, before)) for one in each]
-    return found, wrong or [_unreadable(whole, plain.file, 0)]
+    return found, wrong or [_unreadable(whole, plain.file)]
 
 
-def _unreadable(error: yaml.YamlError, file: str, before: int) -> errors.ConfigUnreadable:
-    line = error.line + before if error.line else 0
+def _placed(piece: str, file: str, before: int) -> yaml.YamlError:
+    """What is wrong with a piece of a file, told with the lines of the whole."""
+    try:
+        yaml.documents("\n" * before + piece, file)
+    except yaml.YamlError as error:
+        return error
+    return yaml.YamlError(file, before + 1, 0, "this document cannot be read on its own")
+
+
+def _unreadable(error: yaml.YamlError, file: str) -> errors.ConfigUnreadable:
     return errors.ConfigUnreadable(
         f"{posixpath.basename(file)} cannot be read",
-        origin=errors.Origin(file, line, error.column),
+        origin=errors.Origin(file, error.line, error.column),
         why=error.problem,
         hint="correct it, or move it out of the path of the configuration",
     )

@@ -35,7 +35,9 @@ class _Sandbox(sandbox.ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"*", "**", "%"})
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        if operator == "**" or not all(isinstance(each, int | float) for each in (left, right)):
+        if operator == "**":
+            raise jinja2.exceptions.SecurityError("** makes much of little")
+        if not all(isinstance(each, int | float) for each in (left, right)):
             raise jinja2.exceptions.SecurityError(f"{operator} is for numbers only")
         return super().call_binop(context, operator, left, right)
 
