@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.integration.providers import world
+from undrift.providers.hosts import supervision
 
 
 @pytest.fixture
@@ -16,3 +17,4 @@ async def here(tmp_path: pathlib.Path) -> AsyncIterator[world.World]:
     made = world.World(root)
     yield made
     await made.close()
+    await supervision.shut_down(str(root / ".undrift"))

@@ -1,3 +1,138 @@
-"""How well a service does: its state as the manager tells it, and the probes that were declared."""
+"""How well a service does: its life as the manager tells it, and the probe that was declared."""
 
 from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import enum
+import ssl
+from collections.abc import Awaitable, Mapping
+from typing import Any, Final
+from urllib import parse
+
+from undrift import errors
+from undrift.model import health
+from undrift.providers.hosts import kinds, transport
+
+_PATIENCE: Final = 2.0
+_BAD: Final = 400
+
+
+class Life(enum.StrEnum):
+    """What a service manager says of a service."""
+
+    RUNNING = "running"
+    STARTING = "starting"
+    FAILING = "failing"
+    STOPPED = "stopped"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unit:
+    """A service as it is: the fields that a declaration has, its life, for how many seconds it runs,
+    and the last lines that it wrote (secrets masked).
+    """
+
+    fields: Mapping[str, Any]
+    life: Life
+    seconds: float = 0.0
+    wrote: str = ""
+    wanted: str = "running"
+
+
+async def judge(name: str, unit: Unit, host: transport.Transport) -> health.Health:
+    """The health of a service: of one that should run, that it runs and its probe succeeds."""
+    if unit.wanted == "stopped":
+        return health.HEALTHY
+    if unit.life is Life.FAILING:
+        return health.Health(health.Status.DEGRADED, f"{name} crashes{_tail(unit)}")
+    if unit.life is Life.STOPPED:
+        return health.Health(health.Status.DEGRADED, f"{name} does not run{_tail(unit)}")
+    asked = kinds.reveal(unit.fields.get("health"))
+    if not asked:
+        if unit.life is Life.RUNNING:
+            return health.HEALTHY
+        return health.Health(health.Status.PROGRESSING, f"{name} is starting")
+    problem = await probe(asked, host)
+    if not problem:
+        return health.HEALTHY
+    late = unit.seconds > float(asked["within"])
+    status = health.Status.DEGRADED if late else health.Status.PROGRESSING
+    return health.Health(status, f"{name} runs, but {problem}{_tail(unit) if late else ''}")
+
+
+def _tail(unit: Unit) -> str:
+    return f"; it wrote: {unit.wrote}" if unit.wrote else ""
+
+
+async def probe(asked: Mapping[str, Any], host: transport.Transport) -> str:
+    """Why a service is not healthy by its probe, or ""."""
+    tried: list[Awaitable[str]] = []
+    if asked.get("http"):
+        tried.append(_http(str(asked["http"])))
+    if asked.get("tcp"):
+        tried.append(_tcp(str(asked["tcp"])))
+    if asked.get("command"):
+        tried.append(_command(tuple(asked["command"]), host))
+    return "; ".join(problem for problem in await asyncio.gather(*tried) if problem)
+
+
+async def _http(url: str) -> str:
+    where = parse.urlsplit(url)
+    secure = where.scheme == "https"
+    port = where.port or (443 if secure else 80)
+    path = parse.urlunsplit(("", "", where.path or "/", where.query, ""))
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            status = await _ask(
+                where.hostname or "", port, path, ssl.create_default_context() if secure else None
+            )
+    except TimeoutError:
+        return f"{url} does not answer in {_PATIENCE:g} s"
+    except (OSError, ValueError) as error:
+        return f"{url} cannot be reached: {getattr(error, 'strerror', None) or type(error).__name__}"
+    return f"{url} answers {status}" if status >= _BAD else ""
+
+
+async def _ask(host: str, port: int, path: str, secure: ssl.SSLContext | None) -> int:
+    """The status of a GET. Raises `OSError`, `ValueError`."""
+    reader, writer = await asyncio.open_connection(host, port, ssl=secure)
+    try:
+        shown = f"[{host}]" if ":" in host else host
+        request = (
+            f"GET {path} HTTP/1.1\r\nHost: {shown}:{port}\r\nUser-Agent: undrift\r\nConnection: close\r\n\r\n"
+        )
+        writer.write(request.encode("ascii"))
+        await writer.drain()
+        words = (await reader.readline()).split()
+        return int(words[1]) if len(words) > 1 else _BAD
+    finally:
+        await _hang_up(writer)
+
+
+async def _tcp(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            _, writer = await asyncio.open_connection(host.strip("[]") or "127.0.0.1", int(port))
+    except TimeoutError:
+        return f"{address} does not answer in {_PATIENCE:g} s"
+    except (OSError, ValueError) as error:
+        return f"{address} cannot be reached: {getattr(error, 'strerror', None) or type(error).__name__}"
+    await _hang_up(writer)
+    return ""
+
+
+async def _hang_up(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
+async def _command(command: tuple[str, ...], host: transport.Transport) -> str:
+    try:
+        done = await host.run(transport.Order(command=command, timeout=_PATIENCE))
+    except errors.TargetError as error:
+        return f"its check failed: {error.what}"
+    return f"its check {command[0]} ended with exit code {done.returncode}" if done.returncode else ""

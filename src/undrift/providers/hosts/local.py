@@ -23,6 +23,7 @@ from undrift import errors
 from undrift.lib import process
 from undrift.providers.hosts import changing, failing, transport, walking
 
+_INHERITED: Final = frozenset({"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "SHELL"})
 _SYSTEMD: Final = pathlib.Path("/run/systemd/system")
 _LARGEST: Final = 64 << 20
 _SETTLED: Final = 100_000_000
@@ -62,7 +63,7 @@ class LocalTransport:
         try:
             return await process.run(
                 order.command,
-                env={**os.environ, **order.environment},
+                env={**clean_environment(), **order.environment},
                 cwd=folder,
                 limits=process.Limits(timeout=order.timeout),
             )
@@ -135,6 +136,11 @@ class LocalTransport:
         else:
             self._digests.pop(path, None)
         return digest
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment for what runs on the host: nothing of the agent's own, which may hold credentials."""
+    return {name: value for name, value in os.environ.items() if name in _INHERITED or name.startswith("LC_")}
 
 
 def name_content(content: bytes) -> str:

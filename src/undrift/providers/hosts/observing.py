@@ -27,12 +27,13 @@ class Observer:
         seen = await self.see(wanted)
         services = [rid.name for rid in wanted if rid.kind == kinds.SERVICE]
         units = await self._services.look(services, self._kept(services)) if services else {}
+        judged = await self._services.judge(units) if units else {}
         found: dict[resource.ResourceId, resource.LiveResource] = {}
         for rid in wanted:
             records = self._book.records(rid)
             if rid.kind == kinds.SERVICE:
                 unit = units.get(rid.name)
-                one = self._live(rid, unit.fields, records, unit.health) if unit is not None else None
+                one = self._live(rid, unit.fields, records, judged[rid.name]) if unit is not None else None
             elif rid.kind == kinds.COMMAND:
                 ran = _ran(records)
                 one = self._live(rid, ran, records, health.HEALTHY) if ran is not None else None

@@ -24,6 +24,7 @@ from undrift.providers.hosts import (
     marks,
     observing,
     settings,
+    supervision,
     transport,
 )
 
@@ -64,7 +65,7 @@ class HostsSession:
         self._place = place
         self._host = host
         self._book = marks.Book(place.state)
-        services = managing.Services({})
+        services = managing.Services({"supervisor": supervision.Supervisor(place.state, place.real)}, host)
         self._observer = observing.Observer(host, self._book, services)
         self._applier = applying.Applier(host, self._book, services, self._observer)
         self._facts: tuple[float, target.Facts] | None = None

@@ -10,7 +10,7 @@ from typing import Any
 from undrift import errors
 from undrift.lib import canonical, words
 from undrift.model import resource, secret
-from undrift.providers.hosts import documents, kinds, loading, transport
+from undrift.providers.hosts import documents, kinds, loading, programs, transport
 
 _TAIL = 20
 SYSTEMD = "systemd"
@@ -56,6 +56,8 @@ def add_service(reading: loading.Reading, item: documents.Service, origin: error
         "reload": "",
     }
     _one_line(item.name, command or (), fields["environment"])
+    if manager == SUPERVISOR:
+        programs.check(item.name, fields)
     rid = resource.ResourceId.of(kinds.SERVICE, item.name)
     settings = {"restart_on": item.restart_on, "reload_on": item.reload_on}
     reading.draft.add(resource.Resource(rid, _hidden(reading, fields), origin, settings=settings), item)
