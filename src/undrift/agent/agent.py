@@ -252,7 +252,7 @@ class _Agent:
     async def _read(self, poll: polling.Poll, revision: source.Revision) -> None:
         path = self._shared.settings.path
         digest = (await poll.digests(revision, [path])).get(path, "")
-        if digest == self._config_digest:
+        if digest == self._config_digest and not self._generates():
             return
         first = not self._shared.agent
         artifact = await poll.fetch(revision, path)
@@ -269,6 +269,11 @@ class _Agent:
         self._leasing.wake()
         if first:
             self._ready(found.agents[self._shared.agent].workers)
+
+    def _generates(self) -> bool:
+        """Whether applications are made from folders or files that may lie outside of the configuration."""
+        found = self._shared.configuration
+        return found is None or any(one.generator for one in found.applications.values())
 
     def _ready(self, workers: int) -> None:
         self._workers = [self._group.create_task(self._worker.run()) for _ in range(workers)]
@@ -382,13 +387,19 @@ class _Directories:
 
     def __init__(self, shared: world.Shared) -> None:
         self._shared = shared
+        self._kept: dict[tuple[str, str], source.Artifact] = {}
 
     async def fetch(self, name: str, path: str) -> source.Artifact:
-        """See `config.elements.Directories`."""
+        """See `config.elements.Directories`; what did not change is not read again."""
         poll = self._shared.polls.get(name)
         if poll is None:
             raise errors.ReferenceUnknown(f"source {name} is not open")
-        return await poll.fetch(await poll.resolve(), path)
+        revision = await poll.resolve()
+        known = self._kept.get((name, path))
+        digests = await poll.digests(revision, [path])
+        if known is None or known.digest != digests.get(path):
+            known = self._kept[name, path] = await poll.fetch(revision, path)
+        return known
 
 
 async def _endless(name: str, work: Coroutine[Any, Any, None]) -> None:

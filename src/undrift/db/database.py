@@ -1,8 +1,7 @@
 """`interfaces.Database` on SQLAlchemy: SQLite by default, PostgreSQL by URL.
 
-Each method is one transaction. On SQLite there is one connection, and it is used by one transaction at a time;
-WAL with `synchronous=NORMAL` keeps intents through any death of the process (a power cut may lose the last
-moments, after which the marks on the targets tell the truth). On PostgreSQL writes lock the lease's row.
+Each method is one transaction, written once as a function over a connection; `running` knows how either
+database runs it.
 """
 
 from __future__ import annotations
@@ -10,21 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import pathlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.ext import asyncio as sa_async
 
-from undrift import errors, interfaces
-from undrift.db import history, leases, ledger, memories, migrating, sharing
+from undrift import interfaces
+from undrift.db import history, leases, ledger, memories, migrating, running, sharing
 from undrift.model import inventory, plan, record, resource
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _SAFETY = 1.0
-_CORRUPT = ("malformed", "not a database", "corrupt")
 
 
 @dataclasses.dataclass(slots=True)
@@ -65,20 +61,17 @@ class SqlLedger:
 class SqlDatabase:
     """Made by `connect`. `fresh` tells whether this start created the database."""
 
-    def __init__(self, engine: sa_async.AsyncEngine, *, fresh: bool) -> None:
-        self.engine = engine
+    def __init__(self, runner: running.Runner, *, fresh: bool) -> None:
+        self._runner = runner
         self.fresh = fresh
-        self._one_at_a_time = asyncio.Lock() if engine.dialect.name == "sqlite" else None
         self._leases: dict[str, SqlLease] = {}
 
     async def run(
         self, work: Callable[Concatenate[sa.Connection, _P], _T], *args: _P.args, **kwargs: _P.kwargs
     ) -> _T:
         """One transaction. Raises `DatabaseUnavailable` or `DatabaseBroken`."""
-        gate = self._one_at_a_time or contextlib.nullcontext()
-        with _told():
-            async with gate, self.engine.begin() as connection:
-                return await connection.run_sync(work, *args, **kwargs)
+        with running.told():
+            return await self._runner.run(lambda connection: work(connection, *args, **kwargs))
 
     async def fenced(
         self,
@@ -257,7 +250,7 @@ class SqlDatabase:
 
     async def close(self) -> None:
         """See `interfaces.Database`."""
-        await self.engine.dispose()
+        await self._runner.close()
 
 
 @contextlib.asynccontextmanager
@@ -276,85 +269,11 @@ async def connect(url: str) -> SqlDatabase:
     Raises `DatabaseUnavailable`, or `DatabaseBroken` when the file is corrupt or was written by a newer
     Undrift.
     """
-    engine = _engine(url)
+    runner = running.runner(url)
     try:
-        with _told():
-            async with engine.begin() as connection:
-                fresh = await connection.run_sync(migrating.migrate)
+        with running.told():
+            fresh = await runner.run(migrating.migrate)
     except BaseException:
-        await engine.dispose()
+        await runner.close()
         raise
-    return SqlDatabase(engine, fresh=fresh)
-
-
-def _engine(url: str) -> sa_async.AsyncEngine:
-    parsed = sa.make_url(url)
-    if parsed.drivername.startswith("sqlite"):
-        if parsed.database and parsed.database != ":memory:":
-            pathlib.Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        engine = sa_async.create_async_engine(
-            parsed.set(drivername="sqlite+aiosqlite"), poolclass=sa.StaticPool
-        )
-        sa.event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        sa.event.listen(engine.sync_engine, "begin", _begin_sqlite)
-        return engine
-    if parsed.drivername.startswith("postgres"):
-        return sa_async.create_async_engine(
-            parsed.set(drivername="postgresql+asyncpg"),
-            pool_size=5,
-            pool_pre_ping=True,
-            pool_recycle=1800,
-            connect_args={"timeout": 10, "command_timeout": 60},
-        )
-    raise errors.ConfigInvalid(
-        f"{parsed.drivername} is no database that Undrift knows",
-        hint="use sqlite:///path/to/file or postgresql://user@host/database",
-    )
-
-
-def _prepare_sqlite(connection: Any, _: object) -> None:
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "busy_timeout=10000",
-        "foreign_keys=ON",
-        "journal_size_limit=16777216",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    """Take the write lock at once: two agents on one file then wait for one another instead of failing."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-@contextlib.contextmanager
-def _told() -> Any:
-    """Turn a driver's errors into ours."""
-    try:
-        yield
-    except sa.exc.SQLAlchemyError as error:
-        raise _explained(error) from error
-    except (OSError, TimeoutError) as error:
-        raise errors.DatabaseUnavailable(
-            "the database cannot be reached", why=type(error).__name__, hint="it is tried again"
-        ) from error
-
-
-def _explained(error: sa.exc.SQLAlchemyError) -> errors.DatabaseError:
-    cause = str(getattr(error, "orig", None) or error).splitlines()[0]
-    if any(word in cause for word in _CORRUPT):
-        return errors.DatabaseBroken(
-            "the database file is damaged",
-            why=cause,
-            hint="stop the agent, move the file away and start again: what is owned is learnt anew from the "
-            "targets, and applications whose plan is not empty wait for `undrift resume`",
-        )
-    return errors.DatabaseUnavailable(
-        "the database does not work",
-        why=cause,
-        hint="look at disk space and permissions of the state folder, or at the database server",
-    )
+    return SqlDatabase(runner, fresh=fresh)

@@ -1,0 +1,146 @@
+"""How a transaction is run: SQLite in a thread of its own, PostgreSQL on the event loop.
+
+SQLite: one connection, one transaction at a time, each a single hop to its thread (a hop for each statement, as
+async drivers do it, costs ten times as much). WAL with `synchronous=NORMAL` keeps intents through any death of
+the process; a power cut may lose the last moments, after which the marks on the targets tell the truth.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pathlib
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from typing import Any, Protocol, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.ext import asyncio as sa_async
+
+from undrift import errors
+
+_T = TypeVar("_T")
+_CORRUPT = ("malformed", "not a database", "corrupt")
+
+
+class Runner(Protocol):
+    """Runs functions over a connection, each in a transaction."""
+
+    async def run(self, work: Callable[[sa.Connection], _T]) -> _T:
+        """Run one; it is committed unless it raises."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+class SqliteRunner:
+    """See the module."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._thread = futures.ThreadPoolExecutor(1, "sqlite")
+
+    async def run(self, work: Callable[[sa.Connection], _T]) -> _T:
+        """See `Runner`. A caller that is cancelled does not stop what is under way."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, work)
+
+    def _run(self, work: Callable[[sa.Connection], _T]) -> _T:
+        with self._engine.begin() as connection:
+            return work(connection)
+
+    async def close(self) -> None:
+        """See `Runner`."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.dispose)
+        self._thread.shutdown()
+
+
+class PostgresqlRunner:
+    """See the module."""
+
+    def __init__(self, engine: sa_async.AsyncEngine) -> None:
+        self._engine = engine
+
+    async def run(self, work: Callable[[sa.Connection], _T]) -> _T:
+        """See `Runner`."""
+        async with self._engine.begin() as connection:
+            return await connection.run_sync(work)
+
+    async def close(self) -> None:
+        """See `Runner`."""
+        await self._engine.dispose()
+
+
+def runner(url: str) -> Runner:
+    """The runner for a URL; opens nothing yet. Raises `ConfigInvalid` for a database that nobody knows."""
+    parsed = sa.make_url(url)
+    if parsed.drivername.startswith("sqlite"):
+        if parsed.database and parsed.database != ":memory:":
+            pathlib.Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        engine = sa.create_engine(parsed.set(drivername="sqlite+pysqlite"), poolclass=sa.StaticPool)
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+        return SqliteRunner(engine)
+    if parsed.drivername.startswith("postgres"):
+        return PostgresqlRunner(
+            sa_async.create_async_engine(
+                parsed.set(drivername="postgresql+asyncpg"),
+                pool_size=5,
+                pool_pre_ping=True,
+                pool_recycle=1800,
+                connect_args={"timeout": 10, "command_timeout": 60},
+            )
+        )
+    raise errors.ConfigInvalid(
+        f"{parsed.drivername} is no database that Undrift knows",
+        hint="use sqlite:///path/to/file or postgresql://user@host/database",
+    )
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "busy_timeout=10000",
+        "foreign_keys=ON",
+        "journal_size_limit=16777216",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """Take the write lock at once: two agents on one file then wait for one another instead of failing."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Turn a driver's errors into ours."""
+    try:
+        yield
+    except sa.exc.SQLAlchemyError as error:
+        raise _explained(error) from error
+    except (OSError, TimeoutError) as error:
+        raise errors.DatabaseUnavailable(
+            "the database cannot be reached", why=type(error).__name__, hint="it is tried again"
+        ) from error
+
+
+def _explained(error: sa.exc.SQLAlchemyError) -> errors.DatabaseError:
+    cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+    if any(word in cause for word in _CORRUPT):
+        return errors.DatabaseBroken(
+            "the database file is damaged",
+            why=cause,
+            hint="stop the agent, move the file away and start again: what is owned is learnt anew from the "
+            "targets, and applications whose plan is not empty wait for `undrift resume`",
+        )
+    return errors.DatabaseUnavailable(
+        "the database does not work",
+        why=cause,
+        hint="look at disk space and permissions of the state folder, or at the database server",
+    )
