@@ -26,6 +26,7 @@ from undrift.providers.hosts import (
     settings,
     supervision,
     transport,
+    watching,
 )
 
 _FACTS_LAST: Final = 60.0
@@ -109,7 +110,8 @@ class HostsSession:
 
     def watch(self) -> AsyncIterator[frozenset[resource.ResourceId]]:
         """See `interfaces.Session`."""
-        raise NotImplementedError
+        folders = {str(supervision.layout(self._place.state).program("any").parent): kinds.SERVICE}
+        return watching.watch(self._place.state, self._place.real, folders)
 
     async def close(self) -> None:
         """See `interfaces.Session`."""
