@@ -111,7 +111,7 @@ def proxy_for(url: str) -> str | None:
     parts = parse.urlsplit(url)
     proxies = urllib.request.getproxies_environment()
     host = parts.netloc.rpartition("@")[2]
-    if not host or urllib.request.proxy_bypass_environment(host, proxies):  # type: ignore[attr-defined]
+    if not host or urllib.request.proxy_bypass_environment(host, proxies):  # type: ignore[attr-defined]  # typeshed does not know it
         return None
     return proxies.get(parts.scheme) or proxies.get("all")
 

@@ -48,7 +48,7 @@ def make_ssh_signer(home: pathlib.Path, principal: str = "ada@example.com") -> S
     """A new ed25519 key in the folder `home`."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = home / "id_ed25519"
-    _run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", principal, "-f", str(key)])
+    run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", principal, "-f", str(key)])
     public = key.with_suffix(".pub").read_text("utf-8").strip()
     return Signer("ssh", str(key), f"{principal} {public}\n", home)
 
@@ -57,11 +57,11 @@ def make_openpgp_signer(home: pathlib.Path, user: str = AUTHOR) -> Signer:
     """A new OpenPGP key in a GNUPGHOME of its own; `home` must be a short path (a socket lies in it)."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     gpg = ["gpg", "--homedir", str(home), "--batch", "--pinentry-mode", "loopback", "--passphrase", ""]
-    _run([*gpg, "--quick-generate-key", user, "ed25519", "sign", "never"])
-    listing = _run([*gpg, "--with-colons", "--list-keys"]).decode()
+    run([*gpg, "--quick-generate-key", user, "ed25519", "sign", "never"])
+    listing = run([*gpg, "--with-colons", "--list-keys"]).decode()
     fingerprint = next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:"))
-    public = _run([*gpg, "--armor", "--export", fingerprint]).decode()
-    _run(["gpgconf", "--homedir", str(home), "--kill", "gpg-agent"])
+    public = run([*gpg, "--armor", "--export", fingerprint]).decode()
+    run(["gpgconf", "--homedir", str(home), "--kill", "gpg-agent"])
     return Signer("openpgp", fingerprint, public, home)
 
 
@@ -74,7 +74,7 @@ class GitRepository:
         self.url = url or self.file_url
         self._time = _EPOCH
         if not path.exists():
-            _run(["git", "init", "-q", "--bare", "-b", "main", str(path)])
+            run(["git", "init", "-q", "--bare", "-b", "main", str(path)])
             for name in ("http.receivepack", "uploadpack.allowAnySHA1InWant"):
                 self.git("config", name, "true")
             self.git("config", "uploadpack.allowFilter", str(partial).lower())
@@ -84,7 +84,7 @@ class GitRepository:
         settings = signer.settings() if signer else []
         command = ["git", "--git-dir", str(self.path), *settings, *arguments]
         extra = {"GNUPGHOME": str(signer.home)} if signer and signer.format == "openpgp" else {}
-        return _run(command, given, extra).decode("utf-8", "surrogateescape").strip()
+        return run(command, given, extra).decode("utf-8", "surrogateescape").strip()
 
     def commit(
         self,
@@ -151,7 +151,7 @@ class GitRepository:
             environment["GNUPGHOME"] = str(signer.home)
         command = ["git", "--git-dir", str(self.path), *signer.settings(), "commit-tree", "-S"]
         message = raw.partition("\n\n")[2].encode()
-        commit = _run([*command, f"{reference}^{{tree}}", *parents], message, environment).decode().strip()
+        commit = run([*command, f"{reference}^{{tree}}", *parents], message, environment).decode().strip()
         self.git("update-ref", reference, commit)
         return commit
 
@@ -181,7 +181,7 @@ class GitRepository:
 
     def read(self, path: str, revision: str = "main") -> bytes:
         """The content of a file."""
-        return _run(["git", "--git-dir", str(self.path), "cat-file", "blob", f"{revision}:{path}"])
+        return run(["git", "--git-dir", str(self.path), "cat-file", "blob", f"{revision}:{path}"])
 
     def files(self, revision: str = "main") -> list[str]:
         """The names of all files."""
@@ -283,7 +283,8 @@ def _quote(name: str) -> bytes:
     return b'"' + b"".join(escapes.get(byte, bytes([byte])) for byte in raw) + b'"'
 
 
-def _run(command: list[str], given: bytes = b"", extra: Mapping[str, str] | None = None) -> bytes:
+def run(command: list[str], given: bytes = b"", extra: Mapping[str, str] | None = None) -> bytes:
+    """Run a program with nobody's settings and return what it printed. Raises `RuntimeError` when it fails."""
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": os.devnull,

@@ -6,19 +6,18 @@ does; the exception is `writing`, which works with a person's own settings.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import dataclasses
 import os
 import re
-import signal
 from collections.abc import Collection, Mapping, Sequence
 
 from undrift import errors
+from undrift.lib import mask, process
 
 _KEPT = ("PATH", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _TAIL = 2_000
+_OUTPUT = 256 * 2**20
 
 
 class Corruption(Exception):
@@ -30,7 +29,7 @@ class Finished:
     """How a command ended: its status and what it printed."""
 
     status: int
-    output: bytes
+    output: bytes = dataclasses.field(repr=False)
     complaint: str
 
 
@@ -66,37 +65,25 @@ def settings(values: Sequence[tuple[str, str]]) -> dict[str, str]:
 async def run(
     arguments: Sequence[str], environment: Mapping[str, str], *, given: bytes = b"", timeout: float = 60.0
 ) -> Finished:
-    """Run `git` to its end; it and all it started are killed when `timeout` seconds pass or we are cancelled.
+    """Run `git` to its end; it and all it started are ended when `timeout` seconds pass or we are cancelled.
 
     Raises `TimeoutError`, and `SourceError` when there is no `git`.
     """
     try:
-        process = await asyncio.create_subprocess_exec(
-            "git",
-            *arguments,
-            env=dict(environment),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
+        done = await process.run(
+            ["git", *arguments],
+            stdin=given,
+            env=environment,
+            limits=process.Limits(timeout=timeout, output=_OUTPUT),
         )
-    except FileNotFoundError as error:
-        raise missing_git() from error
-    try:
-        async with asyncio.timeout(timeout):
-            output, complaint = await process.communicate(given)
-    finally:
-        await end(process)
-    status = process.returncode if process.returncode is not None else -1
-    return Finished(status, output, complaint[-_TAIL:].decode("utf-8", "replace").strip())
-
-
-async def end(process: asyncio.subprocess.Process) -> None:
-    """Kill a process and its children, unless it has ended by itself, and wait for it."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+    except process.ProcessTimeout:
+        raise TimeoutError from None
+    except process.ProgramMissing:
+        raise missing_git() from None
+    except process.ProcessError as error:
+        raise errors.SourceError(f"git {arguments[0]} failed", why=str(error)) from None
+    complaint = done.stderr[-_TAIL:].decode("utf-8", "replace").strip()
+    return Finished(done.returncode, done.stdout, complaint)
 
 
 def missing_git() -> errors.SourceError:
@@ -123,6 +110,11 @@ _DENIAL = (
     r"|dubious ownership"
 )
 _ABSENCE = r"couldn't find remote ref|not our ref|no such remote ref|unadvertised object"
+_NETWORK = (
+    r"rpc failed|curl \d+|unexpected disconnect|early eof|hung up unexpectedly|could not resolve|connection (refused|reset|closed"
+    r"|timed out)|timed out|network is unreachable|no route to host|failed to connect|couldn't connect"
+    r"|still expected|returned error: (429|5\d\d)|expected flush|protocol error"
+)
 _DAMAGE = (
     r"loose object .* is corrupt|packed object .* is corrupt|index file corrupt|bad object refs/"
     r"|missing (blob|tree|commit)|bad tree object|unable to read tree|inflate: data stream error"
@@ -148,13 +140,14 @@ _RULES: tuple[tuple[type[errors.SourceError] | None, str, str], ...] = (
         "check the credentials of the source and what they may read; a repository they may not see looks absent",
     ),
     (errors.ReferenceMissing, _ABSENCE, "correct the source's reference, or push it"),
+    (errors.SourceUnavailable, _NETWORK, "it is tried again by itself"),
     (None, _DAMAGE, ""),
 )
 
 
 def explain(what: str, finished: Finished, secrets: Collection[str] = ()) -> errors.SourceError:
     """The error that a failed command stands for. Raises `Corruption` when it is about our own store."""
-    why = mask(finished.complaint, secrets)
+    why = mask.Mask(secrets)(finished.complaint)
     for kind, pattern, hint in _RULES:
         if re.search(pattern, why, re.IGNORECASE):
             if kind is None:
@@ -165,14 +158,6 @@ def explain(what: str, finished: Finished, secrets: Collection[str] = ()) -> err
         why=shorten(why) or f"git ended with status {finished.status}",
         hint="it is tried again by itself",
     )
-
-
-def mask(text: str, secrets: Collection[str]) -> str:
-    """`text` without any of the secrets."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
-    return text
 
 
 def shorten(text: str) -> str:

@@ -144,11 +144,12 @@ class Content:
 
     async def _read_group(self, leaves: Mapping[str, Leaf]) -> dict[str, source.File]:
         first = next(iter(leaves.values())).place
+
+        def check(sizes: Mapping[str, int]) -> None:
+            self._check({path: sizes[leaf.object_id] for path, leaf in leaves.items()})
+
         ids = {leaf.object_id for leaf in leaves.values()}
-        sizes = await first.repository.blobs(first.commit, ids)
-        self._check({path: sizes[leaf.object_id] for path, leaf in leaves.items()})
-        order = sorted(ids)
-        contents = dict(zip(order, await first.repository.objects(order, "blob"), strict=True))
+        contents = await first.repository.blobs(first.commit, ids, check)
         if self._declared.lfs:
             await self._fill_in(first.repository, leaves, contents)
         return {
@@ -176,13 +177,13 @@ class Content:
             raise errors.ArtifactRefused(
                 f"{large_ones[0]} is too large",
                 origin=errors.Origin(large_ones[0]),
-                why=f"it has {sizes[large_ones[0]]} bytes, the limit is {limits.file // _MEBIBYTE} MiB",
+                why=f"it has {sizes[large_ones[0]]} bytes, the limit is {limits.file / _MEBIBYTE:.3g} MiB",
                 hint="keep large files elsewhere, or raise the limit of the agent",
             )
         if sum(sizes.values()) > limits.total:
             raise errors.ArtifactRefused(
                 f"{len(sizes)} files are too large together",
-                why=f"they have {sum(sizes.values())} bytes, the limit is {limits.total // _MEBIBYTE} MiB",
+                why=f"they have {sum(sizes.values())} bytes, the limit is {limits.total / _MEBIBYTE:.3g} MiB",
                 hint="narrow the application's path, or raise the limit of the agent",
             )
 

@@ -8,7 +8,6 @@ import re
 from undrift import errors
 from undrift.sources.git import command, repository, trees
 
-_TIMEOUT = 30.0
 _BLAME_TIMEOUT = 5.0
 _BLAMED = 200
 _FORMAT = "%H%x00%an <%ae>%x00%ct%x00%B%x00"
@@ -36,14 +35,14 @@ async def descends(owner: repository.Repository, commit: str, ancestor: str) -> 
         return True
     if (await owner.heal(lambda: owner.reader.info([ancestor])))[0] is None:
         return False
-    done = await _git(owner, ["merge-base", "--is-ancestor", ancestor, commit])
+    done = await owner.git(["merge-base", "--is-ancestor", ancestor, commit])
     return done.status == 0
 
 
 async def log(owner: repository.Repository, commit: str, path: str, limit: int) -> tuple[Entry, ...]:
     """The newest commits that touched a path ("" or ".": any), newest first."""
     paths = _below(path)
-    done = await _git(owner, ["log", f"--format={_FORMAT}", f"--max-count={limit}", commit, "--", *paths])
+    done = await owner.git(["log", f"--format={_FORMAT}", f"--max-count={limit}", commit, "--", *paths])
     if done.status:
         raise _unreadable(owner, done)
     fields = done.output.decode("utf-8", "replace").split("\0")
@@ -68,7 +67,7 @@ async def blame(owner: repository.Repository, commit: str, path: str, line: int)
 async def _prepare(owner: repository.Repository, commit: str, name: str) -> None:
     """Blame reads every version of a file: fetch those that are not here in one go."""
     arguments = ["log", "--format=", "--raw", "--no-abbrev", "--no-renames", f"--max-count={_BLAMED}"]
-    done = await _git(owner, [*arguments, commit, "--", f":(literal){name}"])
+    done = await owner.git([*arguments, commit, "--", f":(literal){name}"])
     blobs = {
         word
         for text in done.output.decode("utf-8", "replace").splitlines()
@@ -76,15 +75,13 @@ async def _prepare(owner: repository.Repository, commit: str, name: str) -> None
         for word in text.split(" ")[2:4]
         if word.strip("0")
     }
-    await owner.blobs(commit, blobs)
+    await owner.provide(commit, sorted(blobs))
 
 
 async def _blame(owner: repository.Repository, commit: str, name: str, line: int) -> Entry | None:
-    arguments = ["blame", "--porcelain", f"-L{line},{line}", commit, "--", name]
-    try:
-        done = await owner.store.read(arguments, timeout=_BLAME_TIMEOUT)
-    except TimeoutError:
-        return None
+    done = await owner.git(
+        ["blame", "--porcelain", f"-L{line},{line}", commit, "--", name], timeout=_BLAME_TIMEOUT
+    )
     said = done.output.decode("utf-8", "replace")
     if done.status or not _HASH.match(said):
         return None
@@ -96,15 +93,6 @@ async def _blame(owner: repository.Repository, commit: str, name: str, line: int
 def _below(path: str) -> list[str]:
     name = "/".join(trees.split(path))
     return [f":(literal){name}"] if name else []
-
-
-async def _git(owner: repository.Repository, arguments: list[str]) -> command.Finished:
-    try:
-        return await owner.store.read(arguments, timeout=_TIMEOUT)
-    except TimeoutError:
-        raise errors.StoreBroken(
-            f"the history of {owner.shown} cannot be read", why=f"git said nothing for {_TIMEOUT:g} s"
-        ) from None
 
 
 def _unreadable(owner: repository.Repository, done: command.Finished) -> errors.StoreBroken:

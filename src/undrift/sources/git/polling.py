@@ -187,7 +187,7 @@ class LocalPoller:
         """As `Poller.refs`."""
         try:
             folder = await asyncio.to_thread(_find, self._folder)
-            if folder is None:
+            if folder is None or references.HEADS in prefixes:
                 return await self._command.refs(prefixes)
             if all(prefix.startswith(references.HEADS) for prefix in prefixes):
                 found = await asyncio.to_thread(_read_branches, folder, prefixes)
@@ -250,7 +250,7 @@ def _fingerprint(folder: pathlib.Path) -> object:
     stats: list[object] = []
     places = [str(folder / "packed-refs")]
     for top, folders, files in os.walk(folder / "refs" / "tags"):
-        places += [top, *(os.path.join(top, name) for name in (*sorted(folders), *sorted(files)))]  # noqa: PTH118
+        places += [top, *(os.path.join(top, name) for name in (*sorted(folders), *sorted(files)))]  # noqa: PTH118 - see below
     for place in places:
         try:
             stat = os.stat(place)  # noqa: PTH116 - thousands of them, and Path is slow

@@ -7,6 +7,7 @@ was never fetched is reported as missing instead of being fetched alone, one by 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -140,7 +141,10 @@ class Reader:
         if process is not None:
             if process.stdin:
                 process.stdin.close()
-            await command.end(process)
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+            await process.wait()
 
     async def close(self) -> None:
         """End the process."""

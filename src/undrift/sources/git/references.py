@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from undrift import errors
+from undrift.lib import words
 from undrift.model import source
 from undrift.sources import versions
 
@@ -48,6 +48,11 @@ def prefixes(reference: source.GitReference) -> tuple[str, ...]:
     if reference.branch:
         return (HEADS + reference.branch,)
     return (TAGS + reference.tag,) if reference.tag else (TAGS,)
+
+
+def family(reference: source.GitReference) -> tuple[str, ...]:
+    """The beginning of the names of all refs of the same kind."""
+    return (HEADS,) if reference.branch else (TAGS,)
 
 
 def select(reference: source.GitReference, refs: Refs, where: str) -> Selected:
@@ -108,6 +113,5 @@ def _select_version(text: str, refs: Refs, where: str) -> Selected:
 
 
 def _near(name: str, refs: Refs, prefix: str) -> str:
-    names: Sequence[str] = [ref.removeprefix(prefix) for ref in refs if ref.startswith(prefix)]
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"; there is {near[0]}" if near else ""
+    near = words.nearest(name, [ref.removeprefix(prefix) for ref in refs if ref.startswith(prefix)])
+    return f"; there is {near}" if near else ""

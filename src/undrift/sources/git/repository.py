@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
@@ -17,6 +18,7 @@ from undrift.sources import sharing
 from undrift.sources.git import command, polling, prefetching, reading, references, remote, store, trees
 
 _T = TypeVar("_T")
+Check = Callable[[Mapping[str, int]], None]
 _CACHED_ENTRIES = 100_000
 _CACHED_COMMITS = 1_000
 _READ_AHEAD_AFTER = 3
@@ -54,6 +56,7 @@ class Repository:
         self._misses: collections.Counter[str] = collections.Counter()
         self._read_ahead = True
         self._healing = asyncio.Lock()
+        self._generation = 0
 
     @property
     def shown(self) -> str:
@@ -120,10 +123,15 @@ class Repository:
 
     async def heal(self, work: Callable[[], Awaitable[_T]]) -> _T:
         """Do the work; when the store turns out to be damaged, make it anew and do the work again."""
+        seen = self._generation
         try:
             return await work()
         except command.Corruption as damage:
-            await self._renew(str(damage))
+            async with self._healing:
+                # Of all who stumble over one damage the first one mends it.
+                if seen == self._generation:
+                    await self._renew(str(damage))
+                    self._generation += 1
         try:
             return await work()
         except command.Corruption as damage:
@@ -134,13 +142,12 @@ class Repository:
             ) from None
 
     async def _renew(self, why: str) -> None:
-        async with self._healing:
-            await self.reader.close()
-            await self.store.renew()
-            self._commits.clear()
-            self._forget_trees()
-            wanted = dict(self._wanted)
-        for ref, commit in wanted.items():
+        await self.reader.close()
+        await self.store.renew()
+        self._commits.clear()
+        self._trees.clear()
+        self._entries = 0
+        for ref, commit in tuple(self._wanted.items()):
             refspec = f"+{ref}:{ref}" if ref.startswith("refs/") else f"+{commit}:refs/undrift/{commit}"
             await self._refetch(refspec, commit, why)
 
@@ -208,25 +215,51 @@ class Repository:
             self._entries -= len(self._trees.popitem(last=False)[1]) + 1
         return entries
 
-    def _forget_trees(self) -> None:
-        self._trees.clear()
-        self._entries = 0
+    async def git(self, arguments: Sequence[str], *, timeout: float = 30.0) -> command.Finished:
+        """Run a reading `git` command on the store, which is mended if need be. Raises `StoreBroken`."""
+
+        async def read() -> command.Finished:
+            done = await self.store.read(arguments, timeout=timeout)
+            if done.status > 1:
+                command.explain(arguments[0], done)  # raises where the store is damaged
+            return done
+
+        try:
+            return await self.heal(read)
+        except TimeoutError:
+            raise errors.StoreBroken(
+                f"the local store of {self.shown} cannot be read",
+                why=f"git {arguments[0]} said nothing for {timeout:g} s",
+            ) from None
 
     async def objects(self, ids: Sequence[str], kind: str) -> list[bytes]:
         """The content of objects that have to be in the store: what is missing is damage."""
+        return await self.heal(functools.partial(self._objects, ids, kind))
+
+    async def _objects(self, ids: Sequence[str], kind: str) -> list[bytes]:
+        found = await self.reader.contents(ids)
+        lost = [one for one, item in zip(ids, found, strict=True) if item is None or item.kind != kind]
+        if lost:
+            raise command.Corruption(f"missing {kind} {lost[0]}")
+        return [item.content for item in found if item]
+
+    async def blobs(self, commit: str, ids: Iterable[str], check: Check | None = None) -> dict[str, bytes]:
+        """The content of blobs by id, fetched in one go where they are missing. `commit` is where they were found.
+
+        `check` gets the size of each before anything is read, and may raise.
+        """
+        wanted = sorted(set(ids))
 
         async def read() -> list[bytes]:
-            found = await self.reader.contents(ids)
-            lost = [one for one, item in zip(ids, found, strict=True) if item is None or item.kind != kind]
-            if lost:
-                raise command.Corruption(f"missing {kind} {lost[0]}")
-            return [item.content for item in found if item]
+            sizes = await self.provide(commit, wanted)
+            if check:
+                check(sizes)
+            return await self._objects(wanted, "blob")
 
-        return await self.heal(read)
+        return dict(zip(wanted, await self.heal(read), strict=True))
 
-    async def blobs(self, commit: str, ids: Iterable[str]) -> dict[str, int]:
-        """Make sure that blobs are in the store; their sizes by id. `commit` is where they were found."""
-        wanted = sorted(set(ids))
+    async def provide(self, commit: str, wanted: Sequence[str]) -> dict[str, int]:
+        """Make sure that blobs are in the store; their sizes by id."""
         for attempt in range(3):
             infos = await self.heal(lambda: self.reader.info(wanted))
             missing = frozenset(one for one, info in zip(wanted, infos, strict=True) if info is None)
@@ -234,7 +267,7 @@ class Repository:
                 return {info.object_id: info.size for info in infos if info}
             if attempt == 0 and await self._ahead(commit):
                 continue
-            await self._prefetcher.want(missing)
+            await self.heal(functools.partial(self._prefetcher.want, missing))
         raise errors.SourceUnavailable(
             f"{self.shown} does not give {len(missing)} files of {commit[:12]}",
             why=f"the first is blob {min(missing)}",

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 
 from undrift import errors
+from undrift.lib import process
 from undrift.model import source
 from undrift.sources.git import command, references, repository
 
@@ -107,36 +108,26 @@ class Verifier:
         return self._folder
 
     async def _learn(self, home: pathlib.Path, key: str) -> None:
-        process = None
         try:
-            process = await asyncio.create_subprocess_exec(
-                "gpg", "--batch", "--no-autostart", "--quiet", "--import",
+            done = await process.run(
+                ["gpg", "--batch", "--no-autostart", "--quiet", "--import"],
+                stdin=key.encode(),
                 env={**command.plain_environment(), "GNUPGHOME": str(home)},
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
-            )  # fmt: skip
-            async with asyncio.timeout(_TIMEOUT):
-                _, complaint = await process.communicate(key.encode())
-        except FileNotFoundError:
+                limits=process.Limits(timeout=_TIMEOUT),
+            )
+        except process.ProgramMissing:
             raise errors.SignatureRefused(
                 "OpenPGP signatures cannot be checked",
                 why="the program gpg is not installed on the agent's host",
                 hint="install GnuPG, or sign with SSH keys",
             ) from None
-        except TimeoutError:
+        except process.ProcessError as error:
+            raise errors.SignatureRefused("an OpenPGP key cannot be read", why=str(error)) from None
+        if done.returncode:
+            name = hashlib.sha256(key.encode()).hexdigest()[:12]
             raise errors.SignatureRefused(
-                "an OpenPGP key cannot be read", why="gpg does not answer"
-            ) from None
-        finally:
-            if process is not None:
-                await command.end(process)
-        if process.returncode:
-            fingerprint = hashlib.sha256(key.encode()).hexdigest()[:12]
-            raise errors.SignatureRefused(
-                f"an OpenPGP key of the source (sha256 {fingerprint}…) cannot be read",
-                why=complaint.decode("utf-8", "replace").strip(),
+                f"an OpenPGP key of the source (sha256 {name}…) cannot be read",
+                why=done.stderr.decode("utf-8", "replace").strip(),
                 hint="export it with `gpg --armor --export`",
             )
 

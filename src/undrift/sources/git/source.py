@@ -39,14 +39,24 @@ class GitSource:
         a call that finds nothing new costs one poll, or none within a second of the last.
         Raises a `SourceError`.
         """
-        refs = await self.repository.refs(self._prefixes)
-        selected = references.select(self.declared.reference, refs, self.repository.shown)
+        selected = await self._select()
         if self._verdict is None or self._verdict[0] != selected:
             return await self._resolving.do(selected, lambda: self._judge(selected))
         verdict = self._verdict[1]
         if isinstance(verdict, errors.UndriftError):
             raise copy.copy(verdict)
         return verdict
+
+    async def _select(self) -> references.Selected:
+        wanted, shown = self.declared.reference, self.repository.shown
+        refs = await self.repository.refs(self._prefixes)
+        try:
+            return references.select(wanted, refs, shown)
+        except errors.ReferenceMissing:
+            if wanted.commit or wanted.semver:
+                raise
+        # Worth a second request: all branches or tags tell what may have been meant.
+        return references.select(wanted, await self.repository.refs(references.family(wanted)), shown)
 
     def expect(self) -> None:
         """Something may be new (a webhook, an order): the next `resolve` asks the server in any case."""

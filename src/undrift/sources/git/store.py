@@ -19,14 +19,12 @@ import hashlib
 import os
 import pathlib
 import shutil
-import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from undrift import errors
 from undrift.sources.git import command, remote
 
 _PACKS = 40
-_STALE = 3600.0
 _LOOK = 0.25
 _FETCH = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--recurse-submodules=no")
 
@@ -95,7 +93,7 @@ class Store:
                     return await fetching
                 raise errors.ArtifactRefused(
                     "the content is too large",
-                    why=f"it is more than {limit // 2**20} MiB",
+                    why=f"it is more than {limit / 2**20:.3g} MiB",
                     hint="narrow the application's path, or raise the limit of the agent",
                 )
             finally:
@@ -147,7 +145,8 @@ class Store:
             )
             if done.status:
                 raise _unwritable(command.shorten(done.complaint))
-        await asyncio.to_thread(_set_up, self._objects)
+            if folder is self._objects:
+                await asyncio.to_thread(_set_up, folder)
 
     async def _tidy(self) -> None:
         """Every fetch leaves a pack; many of them make reading slow."""
@@ -199,6 +198,7 @@ class Store:
             async with self._turn:
                 while not _locked(handle):  # noqa: ASYNC110 - the holder may be another process
                     await asyncio.sleep(_LOOK / 10)
+                await asyncio.to_thread(_sweep, self._objects / "objects" / "pack")
                 yield
         finally:
             os.close(handle)
@@ -213,7 +213,7 @@ def _locked(handle: int) -> bool:
 
 
 def _set_up(folder: pathlib.Path) -> None:
-    """Make a store partial, and sweep what a killed fetch left."""
+    """Tell git that blobs may be missing."""
     settings: Mapping[str, str] = {
         "core": "repositoryFormatVersion = 1",
         "extensions": "partialClone = origin",
@@ -232,11 +232,13 @@ def _receiving(packs: pathlib.Path) -> int:
     return max(sizes, default=0)
 
 
-def _count(packs: pathlib.Path) -> int:
+def _sweep(packs: pathlib.Path) -> None:
+    """Remove what a killed fetch left; whoever holds the lock is the only one who writes."""
     for path in packs.glob("tmp_*"):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > _STALE:
-                path.unlink()
+        path.unlink(missing_ok=True)
+
+
+def _count(packs: pathlib.Path) -> int:
     return sum(1 for _ in packs.glob("*.pack"))
 
 

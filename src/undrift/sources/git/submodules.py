@@ -22,8 +22,7 @@ async def read(owner: repository.Repository, commit: str) -> dict[str, str]:
     entry = (await owner.locate(commit, [_FILE])).get(_FILE)
     if entry is None or entry.mode == trees.LINK:
         return {}
-    await owner.blobs(commit, [entry.object_id])
-    text = (await owner.objects([entry.object_id], "blob"))[0]
+    text = (await owner.blobs(commit, [entry.object_id]))[entry.object_id]
     done = await command.run(
         ["config", "--file", "-", "--null", "--list"], command.plain_environment(), given=text
     )
