@@ -19,7 +19,7 @@ ROOMS = {
     "click": {"cli"},
     "hypothesis": {"testing"},
     "jinja2": {"config", "providers", "renderers", "web"},
-    "pydantic": {"config", "api"},
+    "pydantic": {"config", "api", "providers"},  # at the border: our documents, requests, native files
     "pyrage": {"renderers", "config"},
     "pytest": {"testing"},
     "rich": {"cli"},

@@ -14,6 +14,12 @@ OVER_SOFT = 0.10  # this part of all may be over the soft budget
 
 FOLDERS = ("src", "tests", "benchmarks")
 
+# tables, which grow by rows and are read as one page
+TABLES = {
+    "src/undrift/errors.py": "the whole error tree on one page, two lines a class",
+    "src/undrift/db/migrations/versions/0001_first_schema.py": "a schema, as Alembic wrote it",
+}
+
 # parameter lists that somebody else decides
 FOREIGN_SIGNATURES: dict[str, str] = {}
 
@@ -23,7 +29,9 @@ def listed(rows: list[tuple[int, str]]) -> str:
 
 
 def test_no_file_is_over_the_hard_budget() -> None:
-    over = [(m.lines, m.path) for m in reading.modules(*FOLDERS) if m.lines > FILE_HARD]
+    over = [
+        (m.lines, m.path) for m in reading.modules(*FOLDERS) if m.lines > FILE_HARD and m.path not in TABLES
+    ]
 
     assert not over, f"files over {FILE_HARD} lines; a room that is too full is two rooms:\n{listed(over)}"
 
@@ -40,7 +48,11 @@ def test_few_files_are_over_the_soft_budget() -> None:
 
 def test_no_function_is_over_the_hard_budget() -> None:
     all_functions = reading.functions(reading.modules(*FOLDERS))
-    over = [(f.lines, f"{f.where} {f.name}") for f in all_functions if f.lines > FUNCTION_HARD]
+    over = [
+        (f.lines, f"{f.where} {f.name}")
+        for f in all_functions
+        if f.lines > FUNCTION_HARD and f.where.partition(":")[0] not in TABLES
+    ]
 
     assert not over, f"functions over {FUNCTION_HARD} lines:\n{listed(over)}"
 

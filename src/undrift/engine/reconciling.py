@@ -378,7 +378,7 @@ class _Story:
             self.seconds[phase] = self.seconds.get(phase, 0.0) + clock() - begun
 
     def _tell(self, **parts: object) -> None:
-        self.told = dataclasses.replace(self.told, seconds=dict(self.seconds), **parts)  # type: ignore[arg-type]
+        self.told = dataclasses.replace(self.told, seconds=dict(self.seconds), **parts)  # type: ignore[arg-type]  # named fields of one class
 
 
 def _phase_of(error: errors.UndriftError) -> record.Phase:

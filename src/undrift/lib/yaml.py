@@ -217,7 +217,7 @@ class _Reader:
         if trap:
             mark = node.start_mark
             self.traps.append(Trap(mark.line + 1, mark.column + 1, text, value))
-        if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):  # noqa: PLR0124
+        if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):  # noqa: PLR0124 - only NaN differs from itself
             raise self._error(node, f"{text} has no JSON form")
         return value
 
