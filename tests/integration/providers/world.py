@@ -82,7 +82,12 @@ class World:
         self.sources.setdefault(name, Files()).commit(files)
 
     async def reconcile(
-        self, name: str = "site", *, dry: bool = False, **declared: Any
+        self,
+        name: str = "site",
+        *,
+        dry: bool = False,
+        renderer: interfaces.Renderer | None = None,
+        **declared: Any,
     ) -> record.Reconciliation:
         policy = application.Policy(**{"health_timeout": 10.0, **declared.pop("policy", {})})
         subject = reconciling.Subject(
@@ -103,7 +108,7 @@ class World:
         around = reconciling.World(
             agent="agent",
             source=self.sources[name],
-            renderer=plain.PlainRenderer(),
+            renderer=renderer or plain.PlainRenderer(),
             provider=self.provider,
             target=self.place,
             session=await self.connect(),

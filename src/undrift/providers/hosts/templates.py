@@ -36,7 +36,12 @@ class _Environment(sandbox.ImmutableSandboxedEnvironment):
 
 @functools.cache
 def _environment() -> _Environment:
-    made = _Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
+    made = _Environment(
+        undefined=jinja2.StrictUndefined,
+        loader=jinja2.DictLoader({}),
+        keep_trailing_newline=True,
+        trim_blocks=True,
+    )
     made.globals.clear()
     made.globals["range"] = sandbox.safe_range
     return made
@@ -58,6 +63,10 @@ def fill(text: str, variables: Mapping[str, Any], origin: errors.Origin) -> str:
         name = said.partition("'")[2].partition("'")[0]
         hint = words.suggestion(name, variables) if said == f"'{name}' is undefined" else ""
         raise _invalid(origin, _line(error), said, hint) from None
+    except jinja2.TemplateNotFound as error:
+        raise _invalid(
+            origin, _line(error), "a template cannot bring in another", "put it all in one"
+        ) from None
     except jinja2.TemplateError as error:
         raise _invalid(origin, _line(error), error.message or type(error).__name__, "") from None
     except _FAILED as error:
