@@ -25,6 +25,7 @@ _MARKER: Final = part.GROUP.encode()
 _SEPARATOR: Final = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _ALIKE: Final = 0.8
 _LONGEST_WORD: Final = 63
+_TRAPS: Final = frozenset("yYnN")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -53,11 +54,15 @@ class Plain:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class FilePlaces:
-    """The places of one document of a file; `before` is how many lines stand before what was parsed."""
+    """The places of one document of a file; `before` is how many lines stand before what was parsed.
+
+    `traps` are plain words in it that do not mean what they look like.
+    """
 
     file: str
     positions: Mapping[declared.Location, tuple[int, int]]
     before: int = 0
+    traps: tuple[yaml.Trap, ...] = ()
 
     def of(self, path: declared.Location) -> errors.Origin:
         """See `declared.Places`."""
@@ -83,6 +88,9 @@ def parse(plain: Plain) -> Parsed:
             continue
         kind = _kind(data)
         made = _document(data, kind, places, plain)
+        trapped = _trapped(places)
+        if trapped:
+            made = (*(() if isinstance(made, declared.Declared) else made), *trapped)
         if isinstance(made, declared.Declared):
             sound.append(made)
             continue
@@ -114,7 +122,7 @@ def _documents(plain: Plain) -> tuple[list[tuple[Any, FilePlaces]], list[errors.
     except yaml.YamlError as error:
         return _piecewise(plain, error)
     if plain.original is None:
-        return [(each.data, FilePlaces(plain.file, each.positions)) for each in found], []
+        return [(each.data, FilePlaces(plain.file, each.positions, 0, each.traps)) for each in found], []
     places = _places_of(plain.file, plain.original, len(found))
     return list(zip((each.data for each in found), places, strict=True)), []
 
@@ -150,7 +158,7 @@ def _piecewise(
         except yaml.YamlError:
             wrong.append(_unreadable(_placed(text[start:end], plain.file, before), plain.file))
         else:
-            found += [(one.data, FilePlaces(plain.file, one.positions, before)) for one in each]
+            found += [(one.data, FilePlaces(plain.file, one.positions, before, one.traps)) for one in each]
     return found, wrong or [_unreadable(whole, plain.file)]
 
 
@@ -178,10 +186,23 @@ def _is_ours(data: Any) -> bool:
     version = data.get("apiVersion")
     if version is None:
         return data.get("kind") in documents.KINDS or ("metadata" in data and "spec" in data)
-    group = str(version).partition("/")[0]
-    return (
-        group + "/" == part.GROUP
-        or difflib.SequenceMatcher(None, group, part.GROUP.rstrip("/")).ratio() > _ALIKE
+    group, _, rest = str(version).rstrip("/").partition("/")
+    if "/" in rest:
+        return False  # a manifest for one of our providers: undrift.dev/hosts/v1
+    ours = part.GROUP.rstrip("/")
+    return group == ours or difflib.SequenceMatcher(None, group, ours).ratio() > _ALIKE
+
+
+def _trapped(places: FilePlaces) -> tuple[errors.UndriftError, ...]:
+    """`y` and `n` are truth values in YAML as Kubernetes reads it; in our documents nobody means that."""
+    return tuple(
+        errors.ConfigInvalid(
+            f"{trap.text} without quotes means {str(trap.meaning).lower()}",
+            origin=errors.Origin(places.file, trap.line + places.before, trap.column),
+            hint=f'write "{trap.text}", or {str(trap.meaning).lower()} where that is meant',
+        )
+        for trap in places.traps
+        if trap.text in _TRAPS
     )
 
 

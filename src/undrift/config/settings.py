@@ -210,20 +210,20 @@ def _socket(given: _Given, state: pathlib.Path) -> pathlib.Path:
 
 
 def _database(given: _Given, state: pathlib.Path) -> str:
+    """The database's URL without a driver: which one is used is not the user's matter."""
     written = given.text("database")
     if not written:
-        return f"sqlite+aiosqlite:///{state / 'undrift.db'}"
-    if "://" not in written:
-        return f"sqlite+aiosqlite:///{pathlib.Path(written).expanduser().absolute()}"
-    scheme, _, rest = written.partition("://")
-    drivers = {
-        "sqlite": "sqlite+aiosqlite", "sqlite+aiosqlite": "sqlite+aiosqlite",
-        "postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg", "postgresql+asyncpg": "postgresql+asyncpg",
-    }  # fmt: skip
-    if scheme not in drivers:
-        given.refuse("database", f"is of kind {scheme!r}", words.suggestion(scheme, ["sqlite", "postgresql"]))
+        return f"sqlite:///{state / 'undrift.db'}"
+    scheme, separator, rest = written.partition("://")
+    if not separator:
+        return f"sqlite:///{pathlib.Path(written).expanduser().absolute()}"
+    kind = {"postgres": "postgresql"}.get(scheme, scheme.partition("+")[0])
+    if kind not in {"sqlite", "postgresql"}:
+        given.refuse(
+            "database", f"is of kind {scheme!r}", "use sqlite:///PATH or postgresql://USER@HOST/NAME"
+        )
         return ""
-    return f"{drivers[scheme]}://{rest}"
+    return f"{kind}://{rest}"
 
 
 def _credential(given: _Given, name: str) -> source.Credential | None:

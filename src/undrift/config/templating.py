@@ -6,17 +6,17 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import jinja2
-from jinja2 import sandbox
+from jinja2 import nodes, sandbox
 
 _LONGEST: Final = 65_536
 _ALONE: Final = re.compile(r"\s*\{\{((?:(?!\{\{|\}\}).)*)\}\}\s*", re.DOTALL)
 _FILTERS: Final = (
-    "default", "first", "int", "join", "last", "length", "list", "lower", "map", "reject", "replace", "select",
-    "sort", "string", "title", "trim", "unique", "upper",
+    "default", "first", "int", "last", "length", "list", "lower", "map", "reject", "select", "sort", "string",
+    "title", "trim", "unique", "upper",
 )  # fmt: skip
 
 
@@ -42,11 +42,35 @@ class _Sandbox(sandbox.ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
 
+def _replace(text: Any, old: str, new: str) -> str:
+    """Jinja's own, with an end to what it may make."""
+    whole = str(text)
+    _bound(whole.count(str(old)) * len(str(new)))
+    return whole.replace(str(old), str(new))
+
+
+def _join(values: Iterable[Any], between: str = "") -> str:
+    """Jinja's own, with an end to what it may make."""
+    texts = [str(value) for value in values]
+    _bound(len(texts) * len(str(between)) + sum(len(text) for text in texts))
+    return str(between).join(texts)
+
+
+def _bound(size: int) -> None:
+    if size > _LONGEST:
+        raise Unfilled(f"becomes longer than {_LONGEST} characters")
+
+
 @functools.cache
 def _environment() -> jinja2.Environment:
-    made = _Sandbox(undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True)
+    made = _Sandbox(
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
+        keep_trailing_newline=True,
+        optimized=False,  # else constants are computed while compiling, again at each step of a chain
+    )
     made.globals.clear()
-    made.filters = {name: made.filters[name] for name in _FILTERS}
+    made.filters = {name: made.filters[name] for name in _FILTERS} | {"replace": _replace, "join": _join}
     return made
 
 
@@ -74,8 +98,7 @@ def fill(text: str, element: Mapping[str, Any], *, native: bool = True) -> Any:
         raise Unfilled(str(error) or type(error).__name__) from None
     except RecursionError:
         raise Unfilled("is nested too deeply") from None
-    if isinstance(value, str) and len(value) > _LONGEST:
-        raise Unfilled(f"becomes longer than {_LONGEST} characters")
+    _bound(len(value) if isinstance(value, str) else 0)
     return value
 
 
@@ -93,6 +116,9 @@ def _evaluate(text: str, element: Mapping[str, Any], *, native: bool) -> Any:
 
 @functools.lru_cache(2048)
 def _template(text: str) -> jinja2.Template:
+    for statement in _environment().parse(text).find_all(nodes.Stmt):
+        if not isinstance(statement, nodes.Output | nodes.If):
+            raise Unfilled(f"{type(statement).__name__.lower()} is not for templates of applications")
     return _environment().from_string(text)
 
 
