@@ -57,7 +57,7 @@ async def hints(here: world.World) -> AsyncIterator[Callable[[str], "asyncio.Fut
         lambda root: (root / "srv/one").write_text("hacked"),
         lambda root: (root / "srv/one").unlink(),
         lambda root: (root / "srv/one").chmod(0o600),
-        lambda root: os.replace(root / "deep/er/two", root / "srv/one"),  # noqa: PTH105
+        lambda root: os.replace(root / "deep/er/two", root / "srv/one"),  # noqa: PTH105 - the call that editors make
         lambda root: (root / "srv").rename(root / "gone"),
     ],
     ids=["write", "unlink", "chmod", "replace", "move the folder away"],

@@ -63,7 +63,7 @@ def test_all_errors_are_told_at_once_each_with_its_place_and_the_nearest_word() 
             "spec.files[3] needs exactly one of source, content, template; there are source and content",
             "",
         ),
-        ("10:35", "spec.services[0].state should be running or stopped", "did you mean running?"),
+        ("10:33", "spec.services[0].state should be running or stopped", "did you mean running?"),
         ("11:3", "spec.filse is not a known field", "did you mean files?"),
     ]
 
@@ -120,7 +120,7 @@ def test_a_template_that_fails_says_where_and_cannot_leave_its_sandbox(
     text = host("  files: [{path: /a, template: templates/a.j2}]\n")
 
     with pytest.raises(errors.UndriftError) as caught:
-        load(text, **{"templates__a.j2": template})
+        load(text, place=PLACE, **{"templates__a.j2": template})
 
     (error,) = caught.value.parts
     assert error.code == "UD404"

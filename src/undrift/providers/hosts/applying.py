@@ -29,7 +29,12 @@ class Applier:
         """Write marks ahead of a wave, all at once."""
         for change in changes:
             self._intend(change, owner, revision)
-        await asyncio.to_thread(self.book.flush)
+        try:
+            await asyncio.to_thread(self.book.flush)
+        except errors.TargetError:
+            for change in changes:
+                self._withdraw(change, owner)
+            raise
 
     async def apply(self, change: plan.Change, owner: inventory.Owner, revision: str) -> None:
         """See `interfaces.Session`."""

@@ -220,6 +220,11 @@ class Book:
             for key in keys:
                 self._write(key)
 
+    def try_to_flush(self) -> None:
+        """Write what is staged if that is possible now; what was announced before is on disk in any case."""
+        with contextlib.suppress(errors.TargetError):
+            self.flush()
+
     def _edit(self, key: _Key, rid: resource.ResourceId, record: Record | None) -> None:
         records = self._files.setdefault(key, _File()).records
         if record is None:
@@ -243,7 +248,7 @@ class Book:
         file = self._overlaid(key, _read(path, key, (0, 0, 0)) if path.exists() else _File())
         if file.records or file.folders:
             path.parent.mkdir(mode=0o700, exist_ok=True)
-            atomic.write(path, json.dumps(_document(key, file), indent=1).encode())
+            atomic.write(path, json.dumps(_document(key, file)).encode())
             file.stamp = _stamp(path.stat())
             self._files[key] = file
         else:

@@ -64,7 +64,7 @@ class Observer:
         return shaping.fields_of(rid, seen.get(kinds.path_of(rid)), hidden=_hidden(records))
 
     def _ready(self) -> None:
-        self._book.flush()
+        self._book.try_to_flush()
         self._book.refresh()
 
     def _kept(self, names: Collection[str]) -> Mapping[str, Mapping[str, Any]]:

@@ -115,7 +115,7 @@ class HostsSession:
 
     async def close(self) -> None:
         """See `interfaces.Session`."""
-        await asyncio.to_thread(self._book.flush)
+        await asyncio.to_thread(self._book.try_to_flush)
 
 
 def _prepare(place: settings.Settings) -> None:

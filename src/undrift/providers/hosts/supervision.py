@@ -161,7 +161,7 @@ class Supervisor:
                 folder.mkdir(mode=0o700, exist_ok=True)
             atomic.write(path, text.encode())
 
-    def _enact(self, name: str, fields: Mapping[str, Any], restart: bool, reload: bool) -> None:  # noqa: FBT001
+    def _enact(self, name: str, fields: Mapping[str, Any], restart: bool, reload: bool) -> None:  # noqa: FBT001 - two facts of one call
         """Make the daemon do what the files say, for this program alone."""
         self._crashed.pop(name, None)
         socket = self._place.socket
