@@ -8,12 +8,12 @@ import pathlib
 
 from undrift import interfaces
 from undrift.model import source
-from undrift.sources import connecting
+from undrift.sources import connecting, limits
 from undrift.sources.git import remote, repository, submodules
 from undrift.sources.git import source as git_source
 from undrift.sources.oci import source as oci_source
 
-Limits = repository.Limits
+Limits = limits.Limits
 
 
 @dataclasses.dataclass(slots=True)
@@ -30,11 +30,11 @@ class SourcePool:
     """
 
     def __init__(
-        self, directory: pathlib.Path, secrets: interfaces.SecretResolver, limits: Limits | None = None
+        self, directory: pathlib.Path, secrets: interfaces.SecretResolver, bounds: Limits | None = None
     ) -> None:
         self._directory = directory
         self._secrets = secrets
-        self._limits = limits or Limits()
+        self._limits = bounds or Limits()
         self._web = connecting.Web()
         self._shares: dict[str, _Share] = {}
         self._open: set[git_source.GitSource | oci_source.OciSource] = set()
@@ -44,13 +44,15 @@ class SourcePool:
 
         Raises `ConfigInvalid` for an address that is none.
         """
-        if declared.kind is source.SourceKind.OCI:
-            found = oci_source.OciSource(
-                declared, self._secrets, self._web, self._directory / "oci", self._limits
-            )
-            self._open.add(found)
-            return found
-        return self.open_git(declared)
+        if declared.kind is source.SourceKind.GIT:
+            return self.open_git(declared)
+
+        async def release() -> None:
+            self._open.discard(made)
+
+        made = oci_source.OciSource(declared, self._secrets, self._web, self._limits, release)
+        self._open.add(made)
+        return made
 
     def open_git(self, declared: source.Source) -> git_source.GitSource:
         """As `open`, for a Git source: with its history (`log`, `commit_of`, `tree_at`) and `expect`."""

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 
 from undrift import errors
 from undrift.model import source
+from undrift.sources import links
 from undrift.sources.git import large, references, repository, submodules, trees
 
 _DEPTH = 5
-_MEBIBYTE = 2**20
 
 Open = Callable[[str], repository.Repository]
 
@@ -65,10 +65,10 @@ class Content:
         else:
             leaves[posixpath.basename(place.path)] = Leaf(place, place.entry.mode, place.entry.object_id)
         files = await self._read(leaves)
-        links = {
+        targets = {
             name: file.content.decode() for name, file in files.items() if file.kind is source.FileKind.LINK
         }
-        trees.check_links(links)
+        links.check(targets)
         return digest(place.entry), files
 
     async def _locate(self, owner: repository.Repository, commit: str, path: str, depth: int) -> Place | None:
@@ -171,21 +171,9 @@ class Content:
             contents[object_id] = await large.fetch(owner, path, contents[object_id], pointer)
 
     def _check(self, sizes: Mapping[str, int]) -> None:
-        limits = self._main.limits
-        large_ones = [path for path, size in sizes.items() if size > limits.file]
-        if large_ones:
-            raise errors.ArtifactRefused(
-                f"{large_ones[0]} is too large",
-                origin=errors.Origin(large_ones[0]),
-                why=f"it has {sizes[large_ones[0]]} bytes, the limit is {limits.file / _MEBIBYTE:.3g} MiB",
-                hint="keep large files elsewhere, or raise the limit of the agent",
-            )
-        if sum(sizes.values()) > limits.total:
-            raise errors.ArtifactRefused(
-                f"{len(sizes)} files are too large together",
-                why=f"they have {sum(sizes.values())} bytes, the limit is {limits.total / _MEBIBYTE:.3g} MiB",
-                hint="narrow the application's path, or raise the limit of the agent",
-            )
+        for path, size in sizes.items():
+            self._main.limits.check_file(path, size)
+        self._main.limits.check_total(len(sizes), sum(sizes.values()))
 
 
 def digest(entry: trees.Entry) -> str:

@@ -95,7 +95,6 @@ class Remote:
         self.timeout = declared.timeout
         self.web = web
         self._secrets = secrets
-        self._context: tuple[str, ssl.SSLContext | None] | None = None
         self._app = app.AppTokens(declared.authentication.github_app, secrets, web)
 
     async def authorization(self) -> str:
@@ -120,12 +119,7 @@ class Remote:
         """How TLS connections of our own trust the server."""
         ca = self.authentication.ca
         authority = await self._secrets.resolve(ca) if ca else ""
-        if self._context is None or self._context[0] != authority:
-            made = connecting.context_for(
-                authority, insecure=self.insecure and self.address.scheme == "https"
-            )
-            self._context = (authority, made)
-        return self._context[1]
+        return self.web.context(authority, insecure=self.insecure and self.address.scheme == "https")
 
     def forget_tokens(self) -> None:
         """A credential was refused: ask for a new one where we can."""

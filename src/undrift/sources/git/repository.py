@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import dataclasses
 import functools
 import pathlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from undrift import errors
-from undrift.sources import sharing
+from undrift.sources import limits, sharing
 from undrift.sources.git import command, polling, prefetching, reading, references, remote, store, trees
 
 _T = TypeVar("_T")
@@ -25,23 +24,12 @@ _READ_AHEAD_AFTER = 3
 _READ_AHEAD_OBJECTS = 50_000
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Limits:
-    """What one artifact may be: bytes in all, bytes of one file, number of files; `clone` is seconds."""
-
-    total: int = 256 * 2**20
-    file: int = 64 * 2**20
-    files: int = 100_000
-    clone: float = 3600.0
-    freshness: float = 1.0
-
-
 class Repository:
     """One repository with one set of credentials."""
 
-    def __init__(self, place: remote.Remote, folder: pathlib.Path, limits: Limits) -> None:
+    def __init__(self, place: remote.Remote, folder: pathlib.Path, bounds: limits.Limits) -> None:
         self.place = place
-        self.limits = limits
+        self.limits = bounds
         self.store = store.Store(folder)
         self.reader = reading.Reader(self.store.reading_environment)
         self._poller = polling.poller(place)
@@ -49,6 +37,7 @@ class Repository:
         self._fetches: sharing.Shared[None] = sharing.Shared()
         self._prefetcher = prefetching.Prefetcher(self._fetch_blobs)
         self._asked: dict[tuple[str, ...], tuple[float, references.Refs]] = {}
+        self._epoch = 0
         self._wanted: dict[str, str] = {}
         self._commits: dict[str, trees.Commit] = {}
         self._trees: collections.OrderedDict[str, trees.Tree] = collections.OrderedDict()
@@ -71,16 +60,18 @@ class Repository:
         now = asyncio.get_running_loop().time()
         if known and now - known[0] < self.limits.freshness:
             return known[1]
-        return await self._polls.do(prefixes, lambda: self._poll(prefixes))
+        return await self._polls.do((self._epoch, prefixes), lambda: self._poll(self._epoch, prefixes))
 
-    async def _poll(self, prefixes: tuple[str, ...]) -> references.Refs:
+    async def _poll(self, epoch: int, prefixes: tuple[str, ...]) -> references.Refs:
         asked = asyncio.get_running_loop().time()
         found = await self._poller.refs(prefixes)
-        self._asked[prefixes] = (asked, found)
+        if epoch == self._epoch:
+            self._asked[prefixes] = (asked, found)
         return found
 
     def expect(self) -> None:
-        """Something may be new: the next `refs` asks the server, whatever was heard a moment ago."""
+        """Something may be new: the next `refs` asks the server, whatever was heard or asked a moment ago."""
+        self._epoch += 1
         self._asked.clear()
 
     async def obtain(self, selected: references.Selected) -> None:
