@@ -240,7 +240,13 @@ def _document(
         made = model.model_validate(data, context={"encrypted": plain.original is not None})
     except pydantic.ValidationError as error:
         return explaining.explain(error, model, places)
-    return declared.Declared((kind, made.metadata.name), made, places.of(()), places, _digest(data, plain))
+    try:
+        digest = _digest(data, plain)
+    except TypeError:
+        what = f"{kind} {made.metadata.name} holds bytes that are no text"
+        hint = "documents of the configuration are text: take !!binary out"
+        return (errors.ConfigInvalid(what, origin=places.of(()), hint=hint),)
+    return declared.Declared((kind, made.metadata.name), made, places.of(()), places, digest)
 
 
 def _unknown_kind(data: Mapping[str, Any], kind: str | None, places: FilePlaces) -> errors.ConfigInvalid:

@@ -207,7 +207,10 @@ class _Reader:
         text = str(node.value)
         tag = node.tag
         if tag == f"{_CORE}binary":
-            return _binary(text)
+            try:
+                return _binary(text)
+            except ValueError:
+                raise self._error(node, "!!binary needs base64") from None
         if node.style or not (tag == _UNTAGGED or tag in _RESOLVED):
             return text
         return self._plain(node, text)
