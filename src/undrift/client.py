@@ -47,10 +47,14 @@ class _Connection(http.client.HTTPConnection):
 
 
 class Client:
-    """One agent, by its socket. Every method returns JSON data as `agent.shapes` makes it."""
+    """One agent, by its socket. Every method returns JSON data as `agent.shapes` makes it.
+
+    `timeout` is how many seconds the agent has for an answer that needs no look at a target.
+    """
 
     def __init__(self, path: pathlib.Path | None = None) -> None:
         self.path = path or default_socket()
+        self.timeout = _TIMEOUT
 
     def agent(self) -> dict[str, Any]:
         """Who answers: name, version, repository, revision, config errors, checks of itself."""
@@ -76,7 +80,7 @@ class Client:
     def reconcile(self, name: str, *, wait: float = 0.0) -> dict[str, Any]:
         """Reconcile now, a held-back revision too; with `wait` seconds: until it is done."""
         body = {"wait": wait}
-        return self._object("POST", f"/v1/applications/{_quoted(name)}/reconcile", body, wait + _TIMEOUT)
+        return self._object("POST", f"/v1/applications/{_quoted(name)}/reconcile", body, wait + self.timeout)
 
     def hold(self, name: str, seconds: float, reason: str = "") -> dict[str, Any]:
         """Suspend for a while; it ends by itself."""
@@ -103,18 +107,24 @@ class Client:
         """Events in order; with `follow` it never ends."""
         asked = {"application": name, "limit": limit, "follow": "1" if follow else None}
         query = parse.urlencode({key: value for key, value in asked.items() if value is not None})
-        connection, response = self._send("GET", f"/v1/events?{query}", None, None if follow else _TIMEOUT)
+        connection, response = self._send(
+            "GET", f"/v1/events?{query}", None, None if follow else self.timeout
+        )
         try:
             for line in response:
                 if line.startswith(b"data: "):
                     yield json.loads(line[6:])
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise _away(self.path, "it stopped while answering") from error
         finally:
             connection.close()
+        if follow:
+            raise _away(self.path, "it ended")
 
     def _object(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, timeout: float = _TIMEOUT
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, timeout: float = 0.0
     ) -> dict[str, Any]:
-        connection, response = self._send(method, path, body, timeout)
+        connection, response = self._send(method, path, body, timeout or self.timeout)
         try:
             found: dict[str, Any] = json.loads(response.read())
         except (OSError, ValueError) as error:
@@ -132,8 +142,10 @@ class Client:
             connection.request(method, path, content, {"Content-Type": "application/json"})
             response = connection.getresponse()
         except TimeoutError as error:
+            connection.close()
             raise _away(self.path, "it does not answer in time") from error
         except (OSError, http.client.HTTPException) as error:
+            connection.close()
             raise _away(self.path, getattr(error, "strerror", None) or "it cannot be reached") from error
         if response.status >= http.HTTPStatus.BAD_REQUEST:
             try:
@@ -155,36 +167,18 @@ def _away(path: pathlib.Path, why: str) -> errors.AgentUnavailable:
 
 def revived(told: Mapping[str, Any]) -> errors.UndriftError:
     """An error as the agent told it, of its own class."""
-    known = {kind.code: kind for kind in kinds()}
-    kind = known.get(str(told.get("code")), errors.UndriftError)
+    kind = errors.kinds().get(str(told.get("code")), errors.UndriftError)
     parts = [revived(part) for part in told.get("parts", ())]
     if parts:
         return errors.Several(tuple(parts))
     where = str(told.get("where", ""))
     error = kind(
         str(told.get("what", "the agent refused")),
-        origin=_origin(where) if where else None,
+        origin=errors.Origin.read(where) if where else None,
         why=str(told.get("why", "")),
         hint=str(told.get("hint", "")),
     )
     return error.at(str(told.get("revision", "")), str(told.get("author", "")))
-
-
-def _origin(where: str) -> errors.Origin:
-    file, *numbers = where.rsplit(":", 2)
-    if len(numbers) == 2 and all(number.isdigit() for number in numbers):  # noqa: PLR2004 - line and column
-        return errors.Origin(file, int(numbers[0]), int(numbers[1]))
-    if numbers and numbers[-1].isdigit():
-        return errors.Origin(":".join([file, *numbers[:-1]]), int(numbers[-1]))
-    return errors.Origin(where)
-
-
-def kinds(kind: type[errors.UndriftError] = errors.UndriftError) -> Iterator[type[errors.UndriftError]]:
-    """Every class of the error tree, but the one that only gathers others."""
-    if kind is not errors.Several:
-        yield kind
-    for below in kind.__subclasses__():
-        yield from kinds(below)
 
 
 def _quoted(name: str) -> str:

@@ -35,6 +35,17 @@ class Origin:
         parts = [self.file, *(str(number) for number in (self.line, self.column) if number)]
         return ":".join(parts)
 
+    @classmethod
+    def read(cls, text: str) -> Origin:
+        """The origin that `str` wrote."""
+        file, numbers = text, []
+        while len(numbers) < 2:  # noqa: PLR2004 - line and column
+            head, colon, last = file.rpartition(":")
+            if not colon or not last.isdigit():
+                break
+            file, numbers = head, [int(last), *numbers]
+        return cls(file, *numbers)
+
 
 class UndriftError(Exception):
     """What failed, where, why, and what next.
@@ -544,3 +555,11 @@ def gather(found: list[UndriftError] | tuple[UndriftError, ...]) -> UndriftError
 def waiting_helps(error: UndriftError) -> bool:
     """Whether trying again without a change in Git can end differently, for every part of `error`."""
     return all(part.waiting_helps for part in error.parts)
+
+
+def kinds(kind: type[UndriftError] = UndriftError) -> dict[str, type[UndriftError]]:
+    """Every class of the tree by its code, but the one that only gathers others."""
+    found = {} if kind is Several else {kind.code: kind}
+    for below in kind.__subclasses__():
+        found |= kinds(below)
+    return found

@@ -15,7 +15,7 @@ from undrift.cli import telling
 @telling.output
 def command(code: str, output: str) -> int:
     """Explain an error by its CODE, for example UD601."""
-    known = {kind.code: kind for kind in client.kinds()}
+    known = {kind.code: kind for kind in errors.kinds().values()}
     kind = known.get(code.upper())
     if kind is None:
         from undrift.lib import words

@@ -68,7 +68,7 @@ class Chooser:
             name = rendering.name_inputs(found)
             held = self._known_bad(name)
             if held is not None and self._avoids(held):
-                failure = _again(held, revision)
+                failure = record.Failure(held.phase, held.error)
                 return Choice(await self.fall_back(failure, held), failure, held)
             return Choice(Candidate(await self._prepare(revision, found), held_back=held))
         except errors.UndriftError as error:
@@ -100,14 +100,30 @@ def hold_back(
     """
     if errors.waiting_helps(failure.error):
         return None
+    return blame(subject, revision, name, failure)
+
+
+def blame(
+    subject: application.Application, revision: source.Revision, name: str, failure: record.Failure
+) -> record.HeldBack:
+    """What is remembered of a revision that failed, waiting or not."""
     return record.HeldBack(
-        subject.name,
-        str(revision),
-        name or str(revision),
-        failure.phase,
-        failure.error.code,
-        str(failure.error),
+        subject.name, str(revision), name or str(revision), failure.phase, **_remembered(failure.error)
     )
+
+
+def _remembered(error: errors.UndriftError) -> dict[str, str]:
+    """What of an error is kept with a held-back revision: of several the first, and that there are more."""
+    first = error.parts[0]
+    more = len(error.parts) - 1
+    return {
+        "code": first.code,
+        "message": first.what + (f" (and {more} more)" if more else ""),
+        "why": first.why,
+        "hint": first.hint,
+        "origin": str(first.origin or ""),
+        "author": error.author,
+    }
 
 
 def _guilty(error: errors.UndriftError) -> record.Phase:
@@ -116,11 +132,3 @@ def _guilty(error: errors.UndriftError) -> record.Phase:
     if isinstance(first, errors.ValidationError):
         return record.Phase.VALIDATE
     return record.Phase.FETCH if isinstance(first, errors.SourceError) else record.Phase.RENDER
-
-
-def _again(held: record.HeldBack, revision: source.Revision) -> record.Failure:
-    """The failure of a revision that is known to be bad, told again without trying it again."""
-    error = errors.RevisionHeldBack(
-        f"{revision.short} is held back", why=held.message, hint="commit a fix; the last good state stays"
-    )
-    return record.Failure(held.phase, error.at(str(revision), revision.author))

@@ -57,9 +57,7 @@ def _promote(
     keys: dict[resource.ResourceId, _Key], before: _Edges, by_id: Mapping[resource.ResourceId, plan.Change]
 ) -> None:
     """A delete that makes room is as early as what it makes room for, and so is all that has to go before it."""
-    stack = [
-        (need, keys[rid]) for rid, needs in before.items() if _upserts(by_id[rid]) for need in needs
-    ]
+    stack = [(need, keys[rid]) for rid, needs in before.items() if _upserts(by_id[rid]) for need in needs]
     while stack:
         rid, key = stack.pop()
         if _deletes(by_id[rid]) and key < keys[rid]:

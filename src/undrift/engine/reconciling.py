@@ -296,9 +296,11 @@ class _Story:
             self.application, chosen.prepared.revision, rendering.name_inputs(chosen.prepared.lock), failure
         )
         self._tell(ending=record.Ending.FAILED, failure=failure, held_back=held or chosen.held_back)
-        return await self._undo(chosen, kitchen)
+        return await self._undo(chosen, kitchen, failure)
 
-    async def _undo(self, chosen: choosing.Candidate, kitchen: rendering.Kitchen) -> record.Reconciliation:
+    async def _undo(
+        self, chosen: choosing.Candidate, kitchen: rendering.Kitchen, failure: record.Failure
+    ) -> record.Reconciliation:
         """`onFailure: rollback`: a plan of its own, with its own digest and guards, back to the last good."""
         last = self.subject.memory.last_good
         wanted = self.application.policy.on_failure is application.OnFailure.ROLLBACK
@@ -309,14 +311,8 @@ class _Story:
             or str(last) == str(chosen.prepared.revision)
         ):
             return self.told
-        held = self.told.held_back or record.HeldBack(
-            self.application.name,
-            str(chosen.prepared.revision),
-            rendering.name_inputs(chosen.prepared.lock),
-            record.Phase.APPLY,
-            "" if self.told.failure is None else self.told.failure.error.code,
-            "" if self.told.failure is None else str(self.told.failure.error),
-        )
+        name = rendering.name_inputs(chosen.prepared.lock)
+        held = choosing.blame(self.application, chosen.prepared.revision, name, failure)
         self._tell(held_back=held)
         back = await choosing.Chooser(kitchen, self.subject.memory).fall_back()
         if back is None:

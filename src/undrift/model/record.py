@@ -63,6 +63,17 @@ class HeldBack:
     phase: Phase
     code: str
     message: str
+    why: str = ""
+    hint: str = ""
+    origin: str = ""
+    author: str = ""
+
+    @property
+    def error(self) -> errors.UndriftError:
+        """What it failed with, as far as it was remembered."""
+        kind = errors.kinds().get(self.code, errors.RevisionHeldBack)
+        origin = errors.Origin.read(self.origin) if self.origin else None
+        return kind(self.message, origin=origin, why=self.why, hint=self.hint).at(self.revision, self.author)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

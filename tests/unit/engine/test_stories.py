@@ -232,7 +232,9 @@ def test_a_bad_commit_is_held_back_and_drift_goes_on_being_repaired() -> None:
 
     again = told(world)
     assert again.failure is not None
-    assert isinstance(again.failure.error, errors.RevisionHeldBack)
+    assert again.failure.error.code == "UD401"
+    assert str(again.failure.error.origin) == "a.yaml:3:1"
+    assert again.failure.error.author == "A Person <a@example.org>"
     tenant.source.commit(file(A, 3))
     assert told(world).failure is None
     assert world.place.things[A].fields == {"x": 3}
