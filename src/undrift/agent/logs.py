@@ -11,11 +11,11 @@ import structlog
 from undrift.lib import mask
 
 
-def configure(*, verbose: bool, stream: TextIO | None = None) -> None:
-    """Set up logging for the process."""
+def configure(*, verbose: bool, stream: TextIO | None = None, text: bool | None = None) -> None:
+    """Set up logging for the process. `text`: for people or as JSON (None: as `stream` is a terminal or not)."""
     out = stream or sys.stderr
     renderer: Any = structlog.processors.JSONRenderer()
-    if out.isatty():
+    if out.isatty() if text is None else text:
         renderer = structlog.dev.ConsoleRenderer(pad_event_to=24)
     structlog.configure(
         processors=[

@@ -18,41 +18,87 @@ if TYPE_CHECKING:
 @click.option(
     "--repository",
     envvar="UNDRIFT_REPOSITORY",
-    help="URL or path of the Git repository with the configuration.",
+    metavar="URL|PATH",
+    help="The Git repository with the configuration.",
 )
-@click.option("--path", envvar="UNDRIFT_PATH", help="Folder of the configuration in it [default: its root].")
-@click.option("--branch", envvar="UNDRIFT_BRANCH", help="Branch to follow [default: main].")
-@click.option("--agent", envvar="UNDRIFT_AGENT", help="Which kind: Agent this is, where there are several.")
-@click.option("--state-dir", envvar="UNDRIFT_STATE_DIR", help="Folder for what is remembered.")
+@click.option(
+    "--path",
+    envvar="UNDRIFT_PATH",
+    metavar="FOLDER",
+    help="Folder of the configuration in it [default: its root].",
+)
+@click.option("--branch", envvar="UNDRIFT_BRANCH", metavar="NAME", help="Branch to follow [default: main].")
+@click.option(
+    "--agent",
+    envvar="UNDRIFT_AGENT",
+    metavar="NAME",
+    help="Which kind: Agent this is, where several are declared.",
+)
+@click.option(
+    "--state-dir",
+    envvar="UNDRIFT_STATE_DIR",
+    metavar="FOLDER",
+    help="What is remembered [default: ~/.local/state/undrift].",
+)
 @click.option(
     "--socket",
     envvar="UNDRIFT_SOCKET",
+    metavar="FILE",
     help="Unix socket to listen on [default: agent.sock in the state folder].",
 )
 @click.option(
     "--database",
     envvar="UNDRIFT_DATABASE",
+    metavar="URL",
     help="sqlite:///… or postgresql://… [default: undrift.db in the state folder].",
 )
 @click.option(
     "--interval",
     envvar="UNDRIFT_INTERVAL",
+    metavar="DURATION",
     help="How often Git is asked for the configuration [default: 30s].",
 )
-@click.option("--age-key-file", envvar="UNDRIFT_AGE_KEY_FILE", help="age keys for files encrypted with SOPS.")
-@click.option("-v", "--verbose", is_flag=True, help="Log every look.")
-def command(*, verbose: bool, **options: str | None) -> int:
+@click.option(
+    "--timeout",
+    envvar="UNDRIFT_TIMEOUT",
+    metavar="DURATION",
+    help="How long Git may take for an answer [default: 60s].",
+)
+@click.option(
+    "--age-key-file",
+    envvar="UNDRIFT_AGE_KEY_FILE",
+    metavar="FILE",
+    help="age keys for files encrypted with SOPS.",
+)
+@click.option(
+    "--allow-force-push",
+    is_flag=True,
+    help="Follow the branch also when its history was rewritten.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Log every look, not only what is news.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    help="How to log [default: text on a terminal, else json].",
+)
+def command(*, verbose: bool, output: str | None, allow_force_push: bool, **given: str | None) -> int:
     """Keep targets true. Everything else is declared in the repository.
 
-    Ends in order on SIGTERM or Ctrl-C; a second one ends at once.
+    Each option may stand in a variable as well (--state-dir in UNDRIFT_STATE_DIR); how to sign in to the
+    repository stands in variables only (UNDRIFT_GIT_TOKEN and others). Ends in order on SIGTERM or Ctrl-C; a
+    second one ends at once.
     """
     from undrift.agent import agent, logs
     from undrift.config import settings
 
-    given = settings.load({name: value for name, value in options.items() if value is not None}, os.environ)
-    logs.configure(verbose=verbose)
+    options: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+    if allow_force_push:
+        options["allow_force_push"] = True
+    read = settings.load(options, os.environ)
+    logs.configure(verbose=verbose, text=None if output is None else output == "text")
     with asyncio.Runner(loop_factory=_loop) as runner:
-        runner.run(agent.run(given, None, _door))
+        runner.run(agent.run(read, None, _door))
     return telling.Exit.OK
 
 

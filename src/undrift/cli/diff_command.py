@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import click
 
-from undrift.cli import planning, telling
+from undrift.cli import asking, planning, telling
 
 
 @click.command("diff")
-@click.argument("subject", metavar="APPLICATION|PATH")
-@click.option("--path", default=".", help="With a checkout: the folder of the configuration in it.")
-@click.option("--application", help="With a checkout: only this application.")
+@planning.subject
 @telling.output
-@telling.socket
-def command(subject: str, path: str, application: str | None, output: str, socket: str | None) -> int:
-    """Show what differs between Git and the target, field by field or as a unified diff.
+@asking.socket
+def command(
+    subject: str | None, path: str | None, application: str | None, output: str, socket: str | None
+) -> int:
+    """Show what differs between Git and the target: `undrift plan`, line by line or field by field.
 
-    Nothing is changed. Exit code 0: nothing to do; 3: differences, or something waits; 1: it cannot be planned.
+    Exit code 0: nothing to do; 3: differences, or something waits; 1: it cannot be planned.
     """
-    options = {"path": path, "application": application, "socket": socket}
-    return planning.show(subject, options, output, text=True)
+    asked = planning.Asked(subject, path, application, socket)
+    return planning.show(asked, output, text=True)

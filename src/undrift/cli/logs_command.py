@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import pathlib
+import sys
 
 import click
 
-from undrift import client
-from undrift.cli import showing, telling
+from undrift.cli import asking, telling
+from undrift.cli.showing import event
 
 
 @click.command("logs")
-@click.argument("application", required=False)
+@asking.application(required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on as events happen.")
-@click.option("--limit", type=click.IntRange(1, 500), default=50, help="How many of the past.")
+@click.option(
+    "--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="How many of the past."
+)
 @telling.output
-@telling.socket
+@asking.socket
 def command(application: str | None, limit: int, output: str, socket: str | None, *, follow: bool) -> int:
     """Show events: revisions, drift, plans applied or stopped, failures, orders."""
-    agent = client.Client(pathlib.Path(socket) if socket else None)
-    for one in agent.events(application, follow=follow, limit=limit):
-        click.echo(json.dumps(one) if output == "json" else showing.event(one))
+    for one in asking.agent(socket).events(application, follow=follow, limit=limit):
+        if output == "json":
+            telling.line(one)
+        else:
+            telling.show(event.event(one))
+            sys.stdout.flush()
     return telling.Exit.OK

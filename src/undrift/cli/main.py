@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
+from click import shell_completion
 
 import undrift
 from undrift import errors
@@ -16,19 +18,21 @@ COMMANDS = {
     "approve": "Approve a plan by its digest.",
     "completion": "Print the completion script for a shell.",
     "demo": "See it work on this machine, in a sandbox.",
-    "diff": "Show what differs between Git and the target, as text.",
-    "doctor": "Check Git, targets, tools, disk and permissions, and say what to do.",
+    "diff": "Show what differs between Git and the target, line by line.",
+    "doctor": "Check Git, targets, tools, clock, disk and permissions.",
     "error": "Explain an error by its code.",
-    "history": "Show what happened, newest first.",
+    "history": "Show what was done, newest first.",
     "logs": "Show events as they happen.",
     "plan": "Show what would be done, by the agent or from a checkout.",
-    "reconcile": "Look at an application now.",
+    "reconcile": "Fetch, look and apply now.",
     "resume": "Let an application go on.",
-    "rollback": "Restore an application's files from an earlier revision, as a commit.",
+    "rollback": "Restore an application's files from an earlier revision.",
     "schema": "Print the JSON Schema of the configuration, for editors.",
     "status": "Show every application at a glance.",
     "suspend": "Stop changing an application, in Git or for a while.",
+    "validate": "Check the documents of a checkout, all errors at once.",
 }
+_TRACEBACK = "UNDRIFT_TRACEBACK"
 
 
 class _Lazy(click.Group):
@@ -50,43 +54,88 @@ class _Lazy(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             from undrift.lib import words
 
-            raise click.UsageError(
-                f"there is no command {args[0]}: {words.suggestion(args[0], COMMANDS)}", ctx
-            )
+            near = words.nearest(args[0], COMMANDS)
+            hint = f"did you mean {near}?" if near else "see `undrift --help`"
+            raise errors.UsageInvalid(f"there is no command {args[0]}", hint=hint)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(sorted(COMMANDS.items()))
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[shell_completion.CompletionItem]:
+        found = [
+            shell_completion.CompletionItem(name, help=summary)
+            for name, summary in sorted(COMMANDS.items())
+            if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(undrift.__version__, prog_name="undrift")
+@click.version_option(undrift.__version__, prog_name="undrift", message="%(prog)s %(version)s")
 def cli() -> None:
     """Undrift makes what is declared in Git true on every layer, and keeps it true."""
 
 
 def main() -> None:
-    """The entry point: errors are told, exit codes are those of docs/reference/cli.md."""
-    json_wanted = _wants_json(sys.argv)
+    """The entry point: whatever happens is told, and the exit code is one of `telling.Exit`."""
+    as_json = _wants_json(sys.argv)
     try:
         code = cli.main(standalone_mode=False, prog_name="undrift")
-    except errors.UndriftError as error:
-        telling.error(error, as_json=json_wanted)
-        raise SystemExit(telling.Exit.ERROR) from None
-    except click.exceptions.Exit as end:
-        raise SystemExit(end.exit_code) from None
-    except click.ClickException as error:
-        error.show()
-        raise SystemExit(telling.Exit.USAGE) from None
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as asked:
+        click.echo(asked.format_message(), err=True)
+        code = telling.Exit.USAGE
+    except (errors.UndriftError, click.ClickException) as error:
+        code = _told(error, as_json=as_json)
     except (KeyboardInterrupt, click.Abort):
-        raise SystemExit(telling.Exit.INTERRUPTED) from None
+        code = telling.Exit.INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()
-        raise SystemExit(telling.Exit.ERROR) from None
-    raise SystemExit(code if isinstance(code, int) else 0)
+        _forget_output()
+        code = telling.Exit.PIPE_CLOSED
+    except Exception as error:
+        if os.environ.get(_TRACEBACK):
+            raise
+        code = _told(_defect(error), as_json=as_json)
+    raise SystemExit(int(code) if isinstance(code, int) else telling.Exit.OK)
+
+
+def _told(error: errors.UndriftError | click.ClickException, *, as_json: bool) -> telling.Exit:
+    """Tell an error. A command line that makes no sense has an exit code of its own."""
+    value = _usage(error) if isinstance(error, click.ClickException) else error
+    try:
+        telling.error(value, as_json=as_json)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_output()
+        return telling.Exit.PIPE_CLOSED
+    return telling.Exit.USAGE if isinstance(value, errors.UsageInvalid) else telling.Exit.ERROR
+
+
+def _usage(error: click.ClickException) -> errors.UndriftError:
+    path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "undrift"
+    what = error.format_message().rstrip(".")
+    return errors.UsageInvalid(what[:1].lower() + what[1:], hint=f"see `{path} --help`")
+
+
+def _defect(error: Exception) -> errors.UndriftError:
+    return errors.InternalError(
+        "a defect of Undrift",
+        why=f"{type(error).__name__}: {error}",
+        hint=f"please report it with what {_TRACEBACK}=1 shows",
+    )
+
+
+def _forget_output() -> None:
+    """Nobody reads standard output any more: what is left in its buffer must not fail at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _wants_json(argv: list[str]) -> bool:
-    given = list(zip(argv, [*argv[1:], ""], strict=True))
-    return any((one in ("-o", "--output") and two == "json") or one == "--output=json" for one, two in given)
+    """Whether errors are to be JSON; read by hand, because the command line may be what is wrong."""
+    given = zip(argv, [*argv[1:], ""], strict=True)
+    return any(
+        (one in {"-o", "--output"} and two == "json") or one in {"--output=json", "-ojson"}
+        for one, two in given
+    )

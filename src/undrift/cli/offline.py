@@ -1,68 +1,152 @@
-"""A plan without an agent: from a checkout against the target, through the same engine, changing nothing."""
+"""A plan without an agent: from a checkout against the targets, through the same engine, changing nothing."""
 
 from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import AsyncIterator, Iterator
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import undrift
 from undrift import errors, interfaces, plugins
-from undrift.config import configuration, reading
+from undrift.agent import shapes
+from undrift.cli import checkouts
+from undrift.config import configuration
 from undrift.engine import reconciling
 from undrift.lib import words
-from undrift.model import application, inventory, record, target
-from undrift.sources import credentials, directory
+from undrift.model import application, inventory, record
+from undrift.sources import credentials, opening
 from undrift.testing import memory
 
 _CONFIG = "config"
 
 
-class Checkout:
-    """A checkout with the configuration below `path`. `decryptor` as the agent has it."""
+async def plans(folder: pathlib.Path, path: str | None, only: str | None) -> list[dict[str, Any]]:
+    """A plan of each application that a checkout declares, or of `only` one, as JSON data.
 
-    def __init__(self, root: pathlib.Path, path: str, decryptor: interfaces.Decryptor | None) -> None:
-        self._source = directory.DirectorySource(root)
-        self._path = path
-        self._decryptor = decryptor
-        self._registry = plugins.Registry(decryptor)
+    Each has `failure`, and unless that is set the parts of `agent.shapes.planned`. What is wrong with the
+    configuration is a failure of its own, with an empty `application`.
+    """
+    checkout = checkouts.find(folder, path)
+    found = await checkout.read()
+    if found.errors and not found.applications:
+        raise errors.gather(list(found.errors))
+    with tempfile.TemporaryDirectory(prefix="undrift-plan-") as place:
+        pool = opening.SourcePool(pathlib.Path(place), credentials.EnvironmentSecrets())
+        try:
+            told = await _Planner(checkout, found, pool).plans(only)
+        finally:
+            await pool.close()
+    shown = [_shown(one) for one in told]
+    if found.errors and only is None:
+        failure = {"phase": "load", **shapes.error(errors.gather(list(found.errors)))}
+        shown.append({"application": "", "failure": failure})
+    return shown
 
-    async def read(self) -> configuration.Configuration:
-        """The configuration as it stands in the working tree."""
-        artifact = await self._source.fetch(await self._source.resolve(), self._path)
-        return await reading.Reader(self._decryptor, None).read(artifact)
 
-    async def plans(
-        self, found: configuration.Configuration, only: str | None
-    ) -> AsyncIterator[record.Reconciliation]:
-        """A dry reconcile of each application whose files are in the checkout, or of one."""
-        for subject in _chosen(found, only):
-            place = found.targets[subject.target]
-            yield await self._plan(subject, place, found)
+def _shown(told: record.Reconciliation) -> dict[str, Any]:
+    planned = shapes.planned(told.plan, told.verdict) if told.plan else {"application": told.application}
+    return planned | {"failure": shapes.failure(told.failure)}
+
+
+class _Planner:
+    """Plans what one configuration declares. What others declare on the same target is looked at too."""
+
+    def __init__(
+        self, checkout: checkouts.Checkout, found: configuration.Configuration, pool: opening.SourcePool
+    ) -> None:
+        self._checkout = checkout
+        self._found = found
+        self._pool = pool
+        self._registry = plugins.Registry(checkout.decryptor)
+        self._told: dict[str, record.Reconciliation] = {}
+        self._key = os.urandom(32)
+
+    async def plans(self, only: str | None) -> list[record.Reconciliation]:
+        wanted = list(self._wanted(only))
+        for name in self._around(wanted):
+            self._told[name] = await self._plan(self._found.applications[name], {})
+        for name in wanted:
+            rivals = self._rivals(name)
+            if rivals:
+                self._told[name] = await self._plan(self._found.applications[name], rivals)
+        return [self._told[name] for name in wanted]
+
+    def _wanted(self, only: str | None) -> Iterator[str]:
+        known = self._found.applications
+        if only is None:
+            yield from sorted(known)
+        elif only in self._found.faults:
+            raise errors.gather(list(self._found.faults[only]))
+        elif only in known:
+            yield only
+        else:
+            raise errors.ApplicationUnknown(
+                f"the checkout declares no application {only}", hint=words.suggestion(only, known)
+            )
+
+    def _around(self, wanted: list[str]) -> list[str]:
+        """Those wanted, what they depend on and who shares their targets; dependencies first."""
+        known = self._found.applications
+        places = {known[name].target for name in wanted}
+        order: dict[str, None] = {}
+
+        def visit(name: str) -> None:
+            if name in known and name not in order:
+                for below in known[name].depends_on:
+                    visit(below)
+                order[name] = None
+
+        for name in sorted(name for name, one in known.items() if one.target in places):
+            visit(name)
+        return list(order)
+
+    def _rivals(self, name: str) -> inventory.Claims:
+        """Which of the resources of an application others declare on the same target."""
+        subject, told = self._found.applications[name], self._told[name]
+        if told.desired is None:
+            return {}
+        claims = defaultdict[Any, tuple[str, ...]](tuple)
+        for other, found in self._told.items():
+            same = self._found.applications[other].target == subject.target
+            if other != name and same and found.desired is not None:
+                for rid in told.desired.resources.keys() & found.desired.resources.keys():
+                    claims[rid] += (other,)
+        return claims
 
     async def _plan(
-        self, subject: application.Application, place: target.Target, found: configuration.Configuration
+        self, subject: application.Application, claims: inventory.Claims
     ) -> record.Reconciliation:
-        if subject.source.name != _CONFIG:
-            raise errors.OrderError(
-                f"the files of {subject.name} are in another repository, {subject.source.name}",
-                hint=f"ask the agent: `undrift plan {subject.name}`",
+        try:
+            return await self._look(subject, claims)
+        except errors.UndriftError as error:
+            failure = record.Failure(record.Phase.DISCOVER, error)
+            return record.Reconciliation(
+                "offline", subject.name, record.Ending.FAILED, time.time(), failure=failure
             )
+
+    async def _look(
+        self, subject: application.Application, claims: inventory.Claims
+    ) -> record.Reconciliation:
+        place = self._found.targets[subject.target]
         provider = self._registry.provider(place.provider)
-        session = await provider.connect(place, credentials.EnvironmentSecrets())
         database = memory.MemoryDatabase()
+        session = await provider.connect(place, credentials.EnvironmentSecrets())
         try:
             return await reconciling.reconcile(
                 reconciling.Subject(
                     application=subject,
-                    config_digest=found.digests.get(subject.name, ""),
+                    config_digest=self._found.digests.get(subject.name, ""),
                     memory=interfaces.Memory(inventory.Inventory(subject.name)),
-                    surroundings=interfaces.Surroundings(),
+                    surroundings=self._surroundings(subject, claims),
                     dry=True,
                 ),
                 reconciling.World(
                     agent=place.agent,
-                    source=self._source,
+                    source=self._source(subject),
                     renderer=self._registry.renderer(subject.renderer.kind),
                     provider=provider,
                     target=place,
@@ -70,7 +154,7 @@ class Checkout:
                     database=database,
                     lease=memory.MemoryLease(database, subject.name, 0),
                     cache={},
-                    key=os.urandom(32),
+                    key=self._key,
                     version=undrift.__version__,
                 ),
                 "offline",
@@ -78,15 +162,26 @@ class Checkout:
         finally:
             await session.close()
 
+    def _source(self, subject: application.Application) -> interfaces.Source:
+        """The checkout itself, or the other repository that an application names."""
+        name = subject.source.name
+        return self._checkout.source if name == _CONFIG else self._pool.open(self._found.sources[name])
 
-def _chosen(found: configuration.Configuration, only: str | None) -> Iterator[application.Application]:
-    if only is None:
-        yield from (found.applications[name] for name in sorted(found.applications))
-        return
-    if only in found.faults:
-        raise errors.gather(list(found.faults[only]))
-    if only not in found.applications:
-        raise errors.ApplicationUnknown(
-            f"the checkout declares no application {only}", hint=words.suggestion(only, found.applications)
+    def _surroundings(
+        self, subject: application.Application, claims: inventory.Claims
+    ) -> interfaces.Surroundings:
+        declared = self._found.sources.get(subject.source.name)
+        return interfaces.Surroundings(
+            project=self._found.projects.get(subject.project, application.DEFAULT_PROJECT),
+            peers=self._peers(subject),
+            claims=claims,
+            source_url=declared.url if declared else "",
+            now=time.time(),
         )
-    yield found.applications[only]
+
+    def _peers(self, subject: application.Application) -> Mapping[str, interfaces.Peer]:
+        told = {name: self._told[name] for name in subject.depends_on if name in self._told}
+        return {
+            name: interfaces.Peer(name, reconciling.health_of(one), one.ending is record.Ending.IN_SYNC)
+            for name, one in told.items()
+        }

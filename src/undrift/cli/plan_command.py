@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import click
 
-from undrift.cli import planning, telling
+from undrift.cli import asking, planning, telling
 
 
 @click.command("plan")
-@click.argument("subject", metavar="APPLICATION|PATH")
-@click.option("--path", default=".", help="With a checkout: the folder of the configuration in it.")
-@click.option("--application", help="With a checkout: only this application.")
+@planning.subject
 @telling.output
-@telling.socket
-def command(subject: str, path: str, application: str | None, output: str, socket: str | None) -> int:
-    """Show what would be done: by the agent for an APPLICATION, or from a checkout at PATH.
+@asking.socket
+def command(
+    subject: str | None, path: str | None, application: str | None, output: str, socket: str | None
+) -> int:
+    """Show what would be done: by the agent, or from a checkout.
 
-    Nothing is changed. Exit code 0: nothing to do; 3: differences, or something waits; 1: it cannot be planned.
+    For an APPLICATION (without one: for all) the agent looks at the target now. With a PATH (it has a slash in
+    it, or is a dot) a checkout is planned as it stands, uncommitted changes included, with no agent. Nothing is
+    changed either way.
+
+    Exit code 0: nothing to do; 3: differences, or something waits; 1: it cannot be planned.
     """
-    options = {"path": path, "application": application, "socket": socket}
-    return planning.show(subject, options, output, text=False)
+    asked = planning.Asked(subject, path, application, socket)
+    return planning.show(asked, output, text=False)

@@ -9,10 +9,12 @@ from undrift.cli import telling
 
 @click.command("schema")
 @click.argument("kind", required=False)
-def command(kind: str | None) -> int:
-    """Print the JSON Schema of all documents, or of one KIND.
+@telling.output
+def command(kind: str | None, output: str) -> int:  # noqa: ARG001 - every command has the option
+    """Print the JSON Schema of all documents, or of one KIND (it is JSON in either output).
 
-    In an editor with the YAML language server: `# yaml-language-server: $schema=undrift.schema.json`.
+    For an editor with a YAML language server: write it to undrift.schema.json and begin each file with
+    `# yaml-language-server: $schema=undrift.schema.json`.
     """
     from undrift.config import schema
 

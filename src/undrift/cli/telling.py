@@ -1,13 +1,14 @@
-"""How commands speak: errors, colours only where a person reads, JSON for machines, exit codes."""
+"""How every command speaks: text for people, JSON for machines, errors, and exit codes."""
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import click
@@ -15,16 +16,18 @@ import click
 from undrift import errors
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_DIGITS = 8
 
 
 class Exit(enum.IntEnum):
-    """What a command's exit code says."""
+    """What a command's exit code says; the reference (docs/reference/cli.md) has the same table."""
 
     OK = 0
     ERROR = 1
     USAGE = 2
     DIFFERENT = 3
     INTERRUPTED = 130
+    PIPE_CLOSED = 141
 
 
 def output(command: _F) -> _F:
@@ -35,16 +38,7 @@ def output(command: _F) -> _F:
         type=click.Choice(["text", "json"]),
         default="text",
         help="For people or for machines.",
-    )(command)
-
-
-def socket(command: _F) -> _F:
-    """Adds `--socket`."""
-    return click.option(
-        "--socket",
-        type=click.Path(),
-        envvar="UNDRIFT_SOCKET",
-        help="The agent's socket [default: agent.sock in its state folder].",
+        show_default=True,
     )(command)
 
 
@@ -53,17 +47,37 @@ def data(found: Any) -> None:
     click.echo(json.dumps(found, indent=2, ensure_ascii=False))
 
 
+def line(found: Any) -> None:
+    """Print JSON on one line, at once: for streams."""
+    click.echo(json.dumps(found, ensure_ascii=False))
+    sys.stdout.flush()
+
+
 def style(text: str, **how: Any) -> str:
-    """Colour where a person reads: on a terminal, unless NO_COLOR is set."""
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
-        return text
-    return click.style(text, **how)
+    """Colour where a person reads: on a terminal, unless NO_COLOR is set or it knows none."""
+    plain = not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return text if plain or not any(how.values()) else click.style(text, **how)
 
 
-def progress(text: str) -> None:
-    """A word on what is going on: on a terminal only."""
-    if sys.stderr.isatty():
-        click.echo(text, err=True)
+def show(lines: Iterable[str]) -> None:
+    """Print lines for people."""
+    for one in lines:
+        click.echo(one, color=True)
+
+
+@contextlib.contextmanager
+def working(text: str) -> Iterator[None]:
+    """Say what is going on while it does: on a terminal only, and gone when it is over."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    sys.stderr.write(f"{text} …")
+    sys.stderr.flush()
+    try:
+        yield
+    finally:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
 
 
 def error(value: errors.UndriftError, *, as_json: bool = False) -> None:
@@ -72,8 +86,8 @@ def error(value: errors.UndriftError, *, as_json: bool = False) -> None:
         data({"errors": [described(part) for part in value.parts]})
         return
     for part in value.parts:
-        for line in lines(described(part)):
-            click.echo(line, err=True)
+        for told in lines(described(part)):
+            click.echo(told, err=True)
 
 
 def described(value: errors.UndriftError) -> dict[str, Any]:
@@ -86,18 +100,19 @@ def described(value: errors.UndriftError) -> dict[str, Any]:
         "hint": value.hint,
         "revision": value.revision,
         "author": value.author,
+        "waiting_helps": errors.waiting_helps(value),
     }
 
 
-def lines(told: Mapping[str, Any]) -> Iterable[str]:
-    """An error's lines for people."""
+def lines(told: Mapping[str, Any], label: str = "error", colour: str = "red") -> Iterator[str]:
+    """An error's lines for people; one that stands for several tells each. `label` is what it is here."""
     if told.get("parts"):
         for part in told["parts"]:
-            yield from lines(part)
+            yield from lines(part, label, colour)
         return
-    yield f"{style('error', fg='red', bold=True)} {told['code']}: {told['what']}"
-    commit = " by ".join(part for part in (told.get("revision"), told.get("author")) if part)
-    for label, text in (
+    yield f"{style(label, fg=colour, bold=True)} {style(told['code'], bold=True)}: {told['what']}"
+    commit = " by ".join(part for part in (short(told.get("revision")), told.get("author")) if part)
+    for name, text in (
         ("where", told.get("where")),
         ("commit", commit),
         ("why", told.get("why")),
@@ -105,8 +120,30 @@ def lines(told: Mapping[str, Any]) -> Iterable[str]:
     ):
         if text:
             first, *rest = str(text).splitlines()
-            yield f"  {label + ':':<8}{first}"
-            yield from (f"  {'':<8}{line}" for line in rest)
+            yield labelled(name, first, 8)
+            yield from (f"  {'':<8}{more}" for more in rest)
+
+
+def labelled(name: str, text: str, width: int) -> str:
+    """`  name:   text`, the texts of several below one another."""
+    return f"  {style(f'{name}:', dim=True)}{' ' * (width - len(name) - 1)}{text}"
+
+
+def stop(told: Mapping[str, Any]) -> Iterator[str]:
+    """What keeps a plan from running: no error, but told the same way."""
+    return lines(told, "stopped", "yellow")
+
+
+def short(revision: str | None) -> str:
+    """`main@sha1:<40 digits>` as people say it: `main@1a2b3c4d`."""
+    name, _, digest = (revision or "").rpartition("@")
+    digits = digest.partition(":")[2] or digest
+    return "@".join(part for part in (name, digits[:_DIGITS]) if part)
+
+
+def person(author: str) -> str:
+    """The name in `Name <address>`; whatever there is where that is empty."""
+    return author.partition("<")[0].strip() or author
 
 
 def ago(then: float, now: float | None = None) -> str:
@@ -120,18 +157,6 @@ def ago(then: float, now: float | None = None) -> str:
     return f"{int(seconds)}s ago"
 
 
-def table(rows: list[list[str]], width: int) -> list[str]:
-    """Columns as wide as they need; the last takes what is left of `width`, or is cut."""
-    if not rows:
-        return []
-    sizes = [max(len(click.unstyle(row[index])) for row in rows) for index in range(len(rows[0]))]
-    found = []
-    for row in rows:
-        *head, last = row
-        left = "  ".join(
-            cell + " " * (size - len(click.unstyle(cell))) for cell, size in zip(head, sizes, strict=False)
-        )
-        room = max(10, width - len(click.unstyle(left)) - 2)
-        plain = click.unstyle(last)
-        found.append(f"{left}  {last if len(plain) <= room else plain[: room - 1] + '…'}".rstrip())
-    return found
+def clock(seconds: float) -> str:
+    """A moment as local time."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

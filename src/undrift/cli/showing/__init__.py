@@ -1,0 +1,1 @@
+"""JSON data of the agent as lines for people. Pure: nothing here asks or prints anything."""
