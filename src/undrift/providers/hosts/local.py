@@ -45,7 +45,7 @@ class LocalTransport:
             "os": platform.system().lower(),
             "arch": platform.machine(),
             "user": failing.user(),
-            "systemd": _SYSTEMD.is_dir(),
+            "systemd": has_systemd(),
         }
 
     async def look(self, wanted: Mapping[str, transport.Need]) -> Mapping[str, transport.Seen]:
@@ -141,6 +141,11 @@ class LocalTransport:
 def clean_environment() -> dict[str, str]:
     """The environment for what runs on the host: nothing of the agent's own, which may hold credentials."""
     return {name: value for name, value in os.environ.items() if name in _INHERITED or name.startswith("LC_")}
+
+
+def has_systemd() -> bool:
+    """Whether systemd runs this machine."""
+    return _SYSTEMD.is_dir()
 
 
 def name_content(content: bytes) -> str:

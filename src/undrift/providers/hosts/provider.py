@@ -25,6 +25,7 @@ from undrift.providers.hosts import (
     observing,
     settings,
     supervision,
+    systemd,
     transport,
     watching,
 )
@@ -66,7 +67,7 @@ class HostsSession:
         self._place = place
         self._host = host
         self._book = marks.Book(place.state)
-        services = managing.Services({"supervisor": supervision.Supervisor(place.state, place.real)}, host)
+        services = managing.Services(_managers(place, host), host)
         self._observer = observing.Observer(host, self._book, services)
         self._applier = applying.Applier(host, self._book, services, self._observer)
         self._facts: tuple[float, target.Facts] | None = None
@@ -116,6 +117,15 @@ class HostsSession:
     async def close(self) -> None:
         """See `interfaces.Session`."""
         await asyncio.to_thread(self._book.try_to_flush)
+
+
+def _managers(place: settings.Settings, host: transport.Transport) -> Mapping[str, managing.Manager]:
+    """The service managers of a machine; systemd's units lie outside of any root but `/`."""
+    found: dict[str, managing.Manager] = {"supervisor": supervision.Supervisor(place.state, place.real)}
+    if place.root == "/" and local.has_systemd():
+        folder = systemd.folder(str(pathlib.Path.home()))
+        found["systemd"] = systemd.Systemd(host, folder, own=os.geteuid() != 0)
+    return found
 
 
 def _prepare(place: settings.Settings) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from undrift import errors
 from undrift.lib import canonical, words
 from undrift.model import resource, secret
-from undrift.providers.hosts import documents, kinds, loading, programs, transport
+from undrift.providers.hosts import documents, kinds, loading, programs, systemd, transport
 
 _TAIL = 20
 SYSTEMD = "systemd"
@@ -56,11 +56,21 @@ def add_service(reading: loading.Reading, item: documents.Service, origin: error
         "reload": "",
     }
     _one_line(item.name, command or (), fields["environment"])
-    if manager == SUPERVISOR:
-        programs.check(item.name, fields)
     rid = resource.ResourceId.of(kinds.SERVICE, item.name)
+    shown = _hidden(reading, fields)
+    if manager == SUPERVISOR:
+        programs.check(item.name, shown)
+    elif reading.draft.place.root != "/":
+        raise errors.ResourceInvalid(
+            f"the service {item.name} cannot be run by systemd here",
+            origin=origin,
+            why=f"the target's root is {reading.draft.place.root}, and units belong to the whole machine",
+            hint="use manager: supervisor, or a Target with root: /",
+        )
+    elif command is not None:
+        systemd.text(item.name, shown)
     settings = {"restart_on": item.restart_on, "reload_on": item.reload_on}
-    reading.draft.add(resource.Resource(rid, _hidden(reading, fields), origin, settings=settings), item)
+    reading.draft.add(resource.Resource(rid, shown, origin, settings=settings), item)
     _need_files(reading.draft, rid, command or ())
 
 
