@@ -33,7 +33,8 @@ class Behaviour:
 
     `users` maps names to passwords, `tokens` are bearer tokens; with neither everybody is let in. `delay` is
     seconds before each answer, `refuse` a status that is answered to everybody, `redirect` a URL that everybody
-    is sent to, `cut` the number of bytes of an answer's body after which the connection is cut.
+    is sent to, `moved` maps the beginnings of paths to where they are now, `old` makes it speak the protocol of
+    before 2018 only, `cut` is the number of bytes of an answer's body after which the connection is cut.
     """
 
     users: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -41,6 +42,8 @@ class Behaviour:
     delay: float = 0.0
     refuse: int = 0
     redirect: str = ""
+    moved: dict[str, str] = dataclasses.field(default_factory=dict)
+    old: bool = False
     cut: int | None = None
 
     def admits(self, authorization: str) -> bool:
@@ -128,6 +131,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._say(behaviour.refuse, b"refused on request\n", {})
         elif behaviour.redirect:
             self._say(302, b"", {"Location": behaviour.redirect + self.path})
+        elif moved := [old for old in behaviour.moved if self.path.startswith(old)]:
+            self._say(301, b"", {"Location": self.path.replace(moved[0], behaviour.moved[moved[0]], 1)})
         elif not behaviour.admits(self.headers.get("Authorization", "")):
             self._say(401, b"who are you?\n", {"WWW-Authenticate": 'Basic realm="git"'})
         else:
@@ -148,7 +153,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             "GIT_HTTP_EXPORT_ALL": "1",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            "GIT_PROTOCOL": "" if self.server.behaviour.old else self.headers.get("Git-Protocol", ""),
             "PATH_INFO": path,
             "QUERY_STRING": query,
             "REQUEST_METHOD": self.command,

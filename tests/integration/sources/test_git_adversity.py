@@ -126,6 +126,54 @@ async def test_what_a_server_answers_is_understood(
         await opened.resolve()
 
 
+async def test_a_server_of_the_old_protocol(desk: conftest.Desk, pool: opening.SourcePool) -> None:
+    """Before 2018 a server named all refs at once; git still speaks that."""
+    desk.repository.commit({"x": "1"})
+    desk.repository.tag("v1.0.0", message="One")
+    desk.behaviour.old = True
+    for reference in (source.GitReference(branch="main"), source.GitReference(semver="^1")):
+        opened = pool.open(conftest.declare(desk.repository.url, reference=reference))
+        for _ in range(2):
+            revision = await opened.resolve()
+        assert (await opened.fetch(revision, ".")).files["x"].content == b"1"
+
+
+async def test_a_server_that_gives_no_single_objects(desk: conftest.Desk, pool: opening.SourcePool) -> None:
+    """It leaves blobs out when asked to, and then refuses to give them one by one: everything is fetched."""
+    desk.repository.commit({"x": "1"})
+    desk.repository.git("config", "uploadpack.allowAnySHA1InWant", "false")
+    desk.behaviour.old = True
+    opened = pool.open(conftest.declare(desk.repository.url))
+    assert (await opened.fetch(await opened.resolve(), ".")).files["x"].content == b"1"
+    desk.repository.commit({"x": "2"})
+    assert (await opened.fetch(await opened.resolve(), ".")).files["x"].content == b"2"
+
+
+async def test_an_address_without_git_at_its_end_is_followed(
+    desk: conftest.Desk, pool: opening.SourcePool
+) -> None:
+    """As GitLab does it; once followed, a poll is one request again."""
+    desk.repository.commit({"x": "1"})
+    desk.behaviour.moved = {"/apps/": "/apps.git/"}
+    opened = pool.open(conftest.declare(desk.repository.url.removesuffix(".git")))
+    assert (await opened.fetch(await opened.resolve(), ".")).files["x"].content == b"1"
+    asked = len(desk.server.requests)
+    await opened.resolve()
+    assert len(desk.server.requests) == asked + 1
+
+
+async def test_a_repository_that_moved_to_another_host_is_named_not_followed(
+    desk: conftest.Desk, pool: opening.SourcePool, tmp_path: pathlib.Path
+) -> None:
+    """Whoever can make a server redirect must not choose what is applied."""
+    with git_server.GitServer(tmp_path / "elsewhere") as elsewhere:
+        elsewhere.repository("apps.git").commit({"x": "evil"})
+        desk.behaviour.redirect = elsewhere.url
+        with pytest.raises(errors.SourceUnavailable, match="has moved") as caught:
+            await pool.open(conftest.declare(desk.repository.url)).resolve()
+        assert elsewhere.url.removeprefix("http://") in str(caught.value)
+
+
 async def test_a_server_that_hangs_is_given_up(desk: conftest.Desk, pool: opening.SourcePool) -> None:
     desk.repository.commit({"x": "1"})
     desk.behaviour.delay = 5

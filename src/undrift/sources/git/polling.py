@@ -19,6 +19,10 @@ from undrift.sources import connecting
 from undrift.sources.git import command, protocol, references, remote
 
 _LIMIT = 64 * 1024 * 1024
+_OK = 200
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_CLEAR = frozenset({401, 403, 404, 410, 429, 502, 503, 504})
+_RETRY = 3600.0
 _ID = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\n?")
 
 
@@ -83,26 +87,31 @@ class HttpPoller:
     def __init__(self, place: remote.Remote) -> None:
         self._place = place
         self._base = place.address.url.rstrip("/")
-        self._fallback: CommandPoller | None = None
+        self._command = CommandPoller(place)
+        self._command_until = 0.0
 
     async def refs(self, prefixes: Sequence[str]) -> references.Refs:
         """As `Poller.refs`."""
-        if self._fallback:
-            return await self._fallback.refs(prefixes)
+        now = asyncio.get_running_loop().time()
+        if now < self._command_until:
+            return await self._command.refs(prefixes)
         answer = await self._post(prefixes)
-        if answer.status in {301, 302, 303, 307, 308}:
+        if answer.status in _REDIRECTS:
             await self._follow()
             answer = await self._post(prefixes)
         if answer.status in {401, 403}:
             self._place.forget_tokens()
-        refuse(self._place.address.shown, answer.status, self._place.authentication.password or self._place)
+        if answer.status in _CLEAR:
+            refuse(self._place.address.shown, answer.status, named=self._place.names_credentials)
         try:
-            return protocol.read_refs(answer.body)
+            if answer.status == _OK:
+                return protocol.read_refs(answer.body)
         except ValueError:
-            # An old server, or object ids of another kind: git knows how to talk to it.
-            found = await CommandPoller(self._place).refs(prefixes)
-            self._fallback = CommandPoller(self._place)
-            return found
+            pass
+        # An old server, ids of another kind, or trouble: git knows how to talk to it, or what to say of it.
+        found = await self._command.refs(prefixes)
+        self._command_until = now + _RETRY
+        return found
 
     async def _post(self, prefixes: Sequence[str]) -> connecting.Answer:
         headers = {
@@ -117,7 +126,7 @@ class HttpPoller:
         answer = await self._ask(
             "GET", f"{self._base}/info/refs?service=git-upload-pack", {"Git-Protocol": "version=2"}, None
         )
-        if answer.status in {301, 302, 303, 307, 308}:
+        if answer.status in _REDIRECTS:
             target = parse.urljoin(answer.url, answer.headers.get("Location", ""))
             base = target.partition("/info/refs")[0]
             if parse.urlsplit(target)[:2] == parse.urlsplit(self._base)[:2] and base != self._base:
@@ -153,14 +162,12 @@ class HttpPoller:
             ) from None
 
 
-def refuse(shown: str, status: int, credentials: object) -> None:
-    """Raise what a status other than 200 means for a repository."""
-    if status == 200:  # noqa: PLR2004 - OK
-        return
+def refuse(shown: str, status: int, *, named: bool) -> None:
+    """Raise what a status means for a repository; `named`: whether the source names credentials."""
     if status in {401, 403}:
         raise errors.SourceDenied(
             f"{shown} refuses us",
-            why=f"the server answers {status}" + ("" if credentials else "; the source names no credentials"),
+            why=f"the server answers {status}" + ("" if named else "; the source names no credentials"),
             hint="check the credentials under authentication: a token that ran out, was revoked, or may not read",
         )
     if status in {404, 410}:

@@ -97,6 +97,12 @@ class Remote:
         self._secrets = secrets
         self._app = app.AppTokens(declared.authentication.github_app, secrets, web)
 
+    @property
+    def names_credentials(self) -> bool:
+        """Whether the source says how to sign in."""
+        found = self.authentication
+        return any((found.token, found.password, found.github_app, found.ssh_key))
+
     async def authorization(self) -> str:
         """The value of the `Authorization` header; "" for nobody."""
         user, password = await self._login()
