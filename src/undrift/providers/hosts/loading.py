@@ -51,7 +51,7 @@ class Draft:
 
     def _check(self, one: resource.Resource, origin: errors.Origin) -> None:
         path = kinds.path_of(one.id)
-        if path and (self.place.is_state(path) or (path == "/" and one.id.kind != kinds.DIRECTORY)):
+        if path and (self.place.is_state(path) or path == "/"):
             raise errors.ResourceInvalid(
                 f"{one.id} cannot be declared",
                 origin=origin,

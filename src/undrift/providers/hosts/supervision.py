@@ -87,6 +87,7 @@ class Supervisor:
 
     async def put(self, name: str, fields: Mapping[str, Any], live: Mapping[str, Any] | None) -> None:
         """See `managing.Manager`."""
+        _allowed(name, fields["user"])
         before = {} if live is None else live
         restart = live is not None and before.get("trigger") != fields["trigger"]
         reload = live is not None and before.get("reload") != fields["reload"]
@@ -225,6 +226,16 @@ class Supervisor:
                 raise errors.TargetDenied(f"{self._place.socket.parent} belongs to somebody else")
             atomic.write(path, programs.daemon(self._place.folder, self._place.socket).encode())
         return path
+
+
+def _allowed(name: str, user: str | None) -> None:
+    """Only root may run a program as somebody else."""
+    if user is not None and os.geteuid() != 0 and user != failing.user():
+        raise errors.TargetDenied(
+            f"the service {name} cannot run as {user}",
+            why=f"the agent runs as {failing.user()}",
+            hint="run the agent as root, or take user out of the service",
+        )
 
 
 @contextlib.contextmanager

@@ -21,7 +21,8 @@ def add_file(reading: loading.Reading, item: documents.File, origin: errors.Orig
 
 def add_directory(reading: loading.Reading, item: documents.Directory, origin: errors.Origin) -> None:
     """One declared directory, with everything that its folder in Git holds."""
-    _put(reading, item, _directory(item.path, item, origin))
+    if item.path != "/" or item.source is None:
+        _put(reading, item, _directory(item.path, item, origin))
     if item.source is None:
         return
     plain = item.model_copy(update={"moved_from": None})
@@ -63,7 +64,8 @@ def add_archive(reading: loading.Reading, item: documents.Archive, origin: error
     """An archive: each of its files is a resource, so that each is compared, shown and pruned on its own."""
     packed = reading.draft.library.read(item.source)
     plain = item.model_copy(update={"moved_from": None})
-    _put(reading, plain, _directory(item.path, item, origin))
+    if item.path != "/":
+        _put(reading, plain, _directory(item.path, item, origin))
     made: set[str] = set()
     for member in archives.members(packed.raw, item.source, item.strip):
         path = posixpath.join(item.path, member.path)
@@ -122,8 +124,13 @@ def spell_mode(mode: int) -> str:
 
 
 def _between(top: str, path: str, made: set[str]) -> list[str]:
-    """The folders below `top` on the way to `path` that were not made yet, outermost first."""
+    """The folders below `top` on the way to `path` that were not made yet, outermost first.
+
+    Below the root itself there are none: `/etc` is everybody's, and made only where it is missing.
+    """
     found: list[str] = []
+    if top == "/":
+        return found
     folder = posixpath.dirname(path)
     while folder not in {top, "/"} and folder not in made:
         found.append(folder)

@@ -19,7 +19,7 @@ import watchfiles
 
 from undrift import errors
 from undrift.model import resource
-from undrift.providers.hosts import kinds, marks
+from undrift.providers.hosts import failing, kinds, marks
 
 _QUIET: Final = 50
 """Milliseconds without another change after which a hint is given."""
@@ -108,7 +108,10 @@ async def watch(state: str, real: Callable[[str], str], extra: Mapping[str, str]
 
 def _look(book: marks.Book, state: str, real: Callable[[str], str]) -> tuple[Scene, frozenset[str]]:
     book.refresh()
-    agents = [entry.path for entry in os.scandir(state) if entry.is_dir() and entry.name.startswith("@")]
+    try:
+        agents = [entry.path for entry in os.scandir(state) if entry.is_dir() and entry.name.startswith("@")]
+    except OSError as error:
+        raise failing.explain(error, state, "watching") from error
     return arrange(book.every(), real), frozenset({state, *agents})
 
 

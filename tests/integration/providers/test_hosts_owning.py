@@ -1,0 +1,102 @@
+"""Whose things are: marks on the host through renames, decommission, protection and two writers."""
+
+import asyncio
+import json
+
+from tests.integration.providers import world
+from undrift.model import application, inventory, plan, record, resource
+from undrift.providers.hosts import marks
+
+
+def files(*paths: str, more: str = "") -> dict[str, str]:
+    rows = "".join(f"    - {{path: {path}, content: x{more}}}\n" for path in paths)
+    return {"host.yaml": world.manifest(f"  files:\n{rows}")}
+
+
+def marked(here: world.World) -> dict[str, list[str]]:
+    """The names in each file of marks."""
+    found = (here.root / ".undrift/@agent").glob("*.json")
+    return {path.stem: [row["id"][2] for row in json.loads(path.read_text())["resources"]] for path in found}
+
+
+async def test_an_application_that_is_renamed_keeps_what_it_owns(here: world.World) -> None:
+    here.commit(files("/a", "/b"), "old")
+    await here.reconcile("old")
+    here.commit(files("/a"), "new")
+
+    told = await here.reconcile("new", moved_from=("old",), policy={"deletion_limit": world.UNLIMITED})
+
+    if told.verdict is not None and told.verdict.stops:
+        assert [stop.code for stop in told.verdict.stops] == ["UD612"]
+        await here.database.resume("new")
+        told = await here.reconcile("new", moved_from=("old",), policy={"deletion_limit": world.UNLIMITED})
+    assert told.ending is record.Ending.APPLIED, told.failure
+    assert told.plan is not None
+    assert [change.action for change in told.plan.changes] == [plan.Action.MARK, plan.Action.DELETE]
+    assert (await here.reconcile("new", moved_from=("old",))).ending is record.Ending.IN_SYNC
+    await here.close()
+    assert marked(here) == {"new": ["/a"]}
+
+
+async def test_an_orphaned_application_leaves_everything_and_no_mark(here: world.World) -> None:
+    here.commit(files("/a", "/b"))
+    await here.reconcile()
+
+    told = await here.reconcile(decommissioned=True, deletion_policy=application.DeletionPolicy.ORPHAN)
+
+    assert told.ending is record.Ending.APPLIED, told.failure
+    await here.close()
+    assert marked(here) == {}
+    assert (here.root / "a").exists()
+
+
+async def test_what_is_protected_stays_when_it_leaves_git(here: world.World) -> None:
+    here.commit(files("/a", more=", protected: true"))
+    await here.reconcile()
+    here.commit(files("/b"))
+
+    told = await here.reconcile(policy={"deletion_limit": world.UNLIMITED})
+
+    assert told.ending is record.Ending.APPLIED, told.failure
+    assert (here.root / "a").exists()
+    assert [warning.code for warning in told.warnings] == ["UD604"]
+
+
+async def test_a_tree_may_go_to_the_root_itself(here: world.World) -> None:
+    (here.root / "etc").mkdir()
+    here.commit(
+        {
+            "host.yaml": world.manifest("  directories: [{path: /, source: files/all}]\n"),
+            "files/all/etc/motd": "x",
+            "files/all/new/deep": "x",
+        }
+    )
+
+    told = await here.reconcile()
+
+    assert told.ending is record.Ending.APPLIED, told.failure
+    assert (
+        [str(change.id) for change in told.plan.changes] == ["File//etc/motd", "File//new/deep"]
+        if told.plan
+        else 0
+    )
+
+
+async def test_two_books_do_not_lose_each_others_marks(here: world.World) -> None:
+    """Two agents write at once, each its own resources of one application and of another's."""
+    await here.connect()
+    state = str(here.root / ".undrift")
+
+    def write(number: int) -> None:
+        for count in range(20):
+            book = marks.Book(state)
+            book.refresh()
+            rid = resource.ResourceId.of("File", f"/{number}/{count}")
+            book.stage(marks.Record(id=rid, agent="agent", application="shared", made=marks.Intent()))
+            book.flush()
+
+    await asyncio.gather(*(asyncio.to_thread(write, number) for number in range(4)))
+
+    book = marks.Book(state)
+    book.refresh()
+    assert len(book.owned(inventory.Owner("agent", "shared"))) == 80
