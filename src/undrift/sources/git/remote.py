@@ -24,7 +24,7 @@ from undrift.model import source
 from undrift.sources import connecting
 from undrift.sources.git import app, command
 
-_SCP = re.compile(r"^(?:(?P<user>[\w.-]+)@)?(?P<host>[\w.-]+|\[[0-9a-fA-F:]+\]):(?!//)(?P<path>.+)$")
+_SCP = re.compile(r"^(?:(?P<user>[\w.-]+)@)?(?P<host>\w[\w.-]*|\[[0-9a-fA-F:]+\]):(?!//|:)(?P<path>.+)$")
 _MEMORY = pathlib.Path("/dev/shm")  # noqa: S108 - a tmpfs, used with a private folder of random name
 _TOKEN_USER = "x-access-token"  # noqa: S105 - the user name that forges expect beside a token
 

@@ -134,6 +134,8 @@ class _Draft:
         self._environment = {name: value for name, value in own.items() if name not in dropped} | {
             "GIT_DIR": str(folder / "store.git"),
             "GIT_INDEX_FILE": str(folder / "index"),
+            "GIT_ALLOW_PROTOCOL": address.scheme,
+            "GIT_TERMINAL_PROMPT": own.get("GIT_TERMINAL_PROMPT", "0"),
             "LC_ALL": "C.UTF-8",
             "LANGUAGE": "C",
         }
