@@ -87,7 +87,7 @@ class Library:
             found = self.read(item.source)
             return dataclasses.replace(found, hidden=found.hidden or hidden)
         if item.content is not None:
-            return Content(item.content.encode(), hidden)
+            return Content(_bytes(item.content), hidden)
         name = item.template or ""
         template = self.read(name)
         try:
@@ -97,7 +97,7 @@ class Library:
         folder = posixpath.dirname(origin.file)
         place = errors.Origin(self._place(folder, name))
         filled = templates.fill(text, variables, place)
-        return Content(filled.encode(), template.hidden or hidden, template.executable)
+        return Content(_bytes(filled), template.hidden or hidden, template.executable)
 
     def _place(self, folder: str, name: str) -> str:
         """Where a template is in Git, as well as it can be told: manifests usually lie at the top."""
@@ -107,3 +107,13 @@ class Library:
         folder = posixpath.dirname(name)
         beside = [path for path in self._files if posixpath.dirname(path) == folder]
         return beside or [path for path in self._files if not path.endswith((".yaml", ".yml"))]
+
+
+def _bytes(text: str) -> bytes:
+    """Text as bytes; what YAML's `!!binary` made of bytes becomes the same bytes again."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise errors.ResourceInvalid(
+            "the content is no text", why="it has half of a character", hint="use !!binary, or source"
+        ) from None

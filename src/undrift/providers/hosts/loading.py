@@ -51,6 +51,10 @@ class Draft:
 
     def _check(self, one: resource.Resource, origin: errors.Origin) -> None:
         path = kinds.path_of(one.id)
+        if not is_text(one.id.name) or not is_text(str(one.fields.get("to", ""))):
+            raise errors.ResourceInvalid(
+                f"{one.id.name!r} cannot be declared", origin=origin, why="its name is not UTF-8"
+            )
         if path and (self.place.is_state(path) or path == "/"):
             raise errors.ResourceInvalid(
                 f"{one.id} cannot be declared",
@@ -89,6 +93,15 @@ class Reading:
     def fill(self, text: str, origin: errors.Origin) -> str:
         """A text of the manifest itself with its expressions filled in."""
         return templates.fill(text, self.variables, origin)
+
+
+def is_text(text: str) -> bool:
+    """Whether it has a form in UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _at(path: str) -> tuple[resource.ResourceId, ...]:

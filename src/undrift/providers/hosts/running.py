@@ -26,6 +26,7 @@ def add_command(reading: loading.Reading, item: documents.Once, origin: errors.O
         "environment": _environment(reading, item.environment, origin),
         "runAgain": reading.fill(item.run_again, origin),
     }
+    _plain_words(item.name, [*command, *fields["environment"], fields["runAgain"]])
     rid = resource.ResourceId.of(kinds.COMMAND, item.name)
     settings = {"timeout": item.timeout}
     reading.draft.add(resource.Resource(rid, _hidden(reading, fields), origin, settings=settings), item)
@@ -55,7 +56,7 @@ def add_service(reading: loading.Reading, item: documents.Service, origin: error
         "trigger": item.restarted_at or "",
         "reload": "",
     }
-    _one_line(item.name, command or (), fields["environment"])
+    _one_line(f"the service {item.name}", [*(command or ()), *fields["environment"]])
     rid = resource.ResourceId.of(kinds.SERVICE, item.name)
     shown = _hidden(reading, fields)
     if manager == SUPERVISOR:
@@ -150,12 +151,22 @@ def _hidden(reading: loading.Reading, fields: Mapping[str, Any]) -> dict[str, An
     return {name: value if name in exposed else kinds.hide(value) for name, value in fields.items()}
 
 
-def _one_line(name: str, command: Sequence[str], environment: Sequence[str]) -> None:
-    if any("\n" in text or "\0" in text for text in (*command, *environment)):
+def _plain_words(name: str, texts: Sequence[str]) -> None:
+    """Raise for what cannot be handed to any program."""
+    if any("\0" in text or not loading.is_text(text) for text in texts):
         raise errors.ResourceInvalid(
-            f"the service {name} has a line break in its command or environment",
-            hint="put the text into a file and name that",
+            f"the command {name} has what is no text in it", hint="put it into a file and name that"
         )
+
+
+def _one_line(name: str, texts: Sequence[str]) -> None:
+    """Raise unless each is one line of text, as service managers need it."""
+    for text in texts:
+        if "\0" in text or text.splitlines() not in ([], [text]) or not loading.is_text(text):
+            raise errors.ResourceInvalid(
+                f"{name} has a line break, or what is no text, in its command or environment",
+                hint="put it into a file and name that",
+            )
 
 
 def _need_files(draft: loading.Draft, rid: resource.ResourceId, command: Sequence[str]) -> None:
