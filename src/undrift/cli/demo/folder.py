@@ -1,22 +1,22 @@
-"""The sandbox: one folder that holds everything, and the processes that run in it."""
+"""The sandbox: one folder that holds everything of the demo."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
 import shutil
-import signal
-import time
+import tempfile
 
 from undrift import errors
+from undrift.cli.demo import processes
 
 _MARKER = ".undrift-demo"
-_GRACE = 5.0
+_LONGEST = 60
+"""Bytes of a root below which sockets still get a name (they have at most 107)."""
 
 
 class Sandbox:
-    """Everything of the demo lies below `root`; processes are ours when their arguments name it."""
+    """The folders and files of a demo below `root`."""
 
     def __init__(self, root: pathlib.Path) -> None:
         self.root = root
@@ -31,12 +31,31 @@ class Sandbox:
         return self.root / name
 
     def clean(self) -> None:
-        """End what an earlier demo left running, and remove its files. Raises `UsageInvalid` for a folder not ours."""
+        """End what an earlier demo left running, and remove its files.
+
+        Raises `UsageInvalid` for a folder that is not a demo's, or whose name is too long.
+        """
+        if len(os.fsencode(self.root)) > _LONGEST:
+            raise errors.UsageInvalid(
+                f"{self.root} is too long a name for the sockets below it",
+                why=f"it may have {_LONGEST} bytes",
+                hint="choose a shorter one with --directory",
+            )
+        try:
+            self._clean()
+        except OSError as error:
+            raise errors.UsageInvalid(
+                f"{self.root} cannot be used",
+                why=error.strerror or str(error),
+                hint="choose another with --directory",
+            ) from error
+
+    def _clean(self) -> None:
         if self.root.exists():
-            if not (self.root / _MARKER).exists() and any(self.root.iterdir()):
+            if not self.root.is_dir() or (any(self.root.iterdir()) and not (self.root / _MARKER).exists()):
                 raise errors.UsageInvalid(
                     f"{self.root} is not the folder of a demo",
-                    why="it holds other files",
+                    why="it holds something else",
                     hint="choose an empty one with --directory",
                 )
             self.stop()
@@ -44,45 +63,16 @@ class Sandbox:
         self.root.mkdir(parents=True, mode=0o700)
         (self.root / _MARKER).touch()
 
-    def processes(self) -> list[int]:
-        """Processes of this user whose arguments name the sandbox, but not ourselves."""
-        return [pid for pid in _pids() if pid not in (os.getpid(), os.getppid()) and self._is_ours(pid)]
-
-    def _is_ours(self, pid: int) -> bool:
-        place = pathlib.Path(f"/proc/{pid}")
-        try:
-            if place.stat().st_uid != os.getuid():
-                return False
-            arguments = (place / "cmdline").read_bytes().split(b"\0")
-            folder = place.joinpath("cwd").readlink()
-        except OSError:
-            return False
-        prefix = os.fsencode(self.root)
-        named = any(one == prefix or prefix + b"/" in one for one in arguments)
-        is_server = any(
-            b"undrift" in one or b"supervisor" in one or b"http.server" in one for one in arguments
-        )
-        return is_server and (named or folder.is_relative_to(self.root))
-
     def stop(self) -> None:
-        """End every process of the sandbox, gently first."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            left = self.processes()
-            for pid in left:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number)
-            end = time.monotonic() + _GRACE
-            while left and self.processes() and time.monotonic() < end:
-                _reap()
-                time.sleep(0.05)
+        """End every process of the sandbox."""
+        processes.stop(self.root)
 
 
-def _reap() -> None:
-    """Take leave of children that ended, so that they are not seen as running."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            continue
-
-
-def _pids() -> list[int]:
-    return [int(one.name) for one in pathlib.Path("/proc").iterdir() if one.name.isdigit()]
+def default() -> pathlib.Path:
+    """Where a demo plays unless it is told: beside the state of agents, or in the folder for temporary files."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    base = pathlib.Path(state) if state.startswith("/") else pathlib.Path("~/.local/state").expanduser()
+    found = base / "undrift-demo"
+    if len(os.fsencode(found)) > _LONGEST:
+        return pathlib.Path(tempfile.gettempdir()) / f"undrift-demo-{os.getuid()}"
+    return found

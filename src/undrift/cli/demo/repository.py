@@ -44,6 +44,8 @@ class Repository:
             self._sandbox.root, "clone", "--quiet", str(self._sandbox.repository), str(self._sandbox.checkout)
         )
         self._git(self._sandbox.checkout, "checkout", "--quiet", "-B", "main")
+        for name, value in (("user.name", "Ada Demo"), ("user.email", "ada@example.org")):
+            self._git(self._sandbox.checkout, "config", name, value)
         self.write("undrift/config.yaml", self._config())
         for stage in STAGES:
             self.write(f"{stage}/host.yaml", self.manifest(stage))

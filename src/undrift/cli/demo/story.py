@@ -2,234 +2,178 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import pathlib
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
-from typing import Any, TypeVar
+from http import HTTPStatus
 
-import click
-
-from undrift import client, errors
 from undrift.cli import telling
-from undrift.cli.demo import folder, repository
+from undrift.cli.demo import folder, looking, narrating, repository
+from undrift.cli.showing import plan
+from undrift.lib import textdiff
 
-_T = TypeVar("_T")
-_PATIENCE = 30.0
-_BETWEEN = 0.05
+_STAGING = "website-staging"
+_PRODUCTION = "website-production"
 
 
 class Story:
     """Tells, does and checks."""
 
-    def __init__(self, sandbox: folder.Sandbox) -> None:
+    def __init__(self, sandbox: folder.Sandbox, narrator: narrating.Narrator) -> None:
         self.sandbox = sandbox
-        self.ports = {stage: _free_port() for stage in repository.STAGES}
-        self.repository = repository.Repository(sandbox, self.ports)
-        self.agent = client.Client(sandbox.socket)
-        self.process: subprocess.Popen[bytes] | None = None
-        self._number = 0
+        self.ports = {stage: looking.free_port() for stage in repository.STAGES}
+        self.look = looking.Looker(sandbox)
+        self._narrator = narrator
+        self._repository = repository.Repository(sandbox, self.ports)
 
-    def tell(self) -> None:
-        """All of it. Raises `OrderError` for a step that does not come true."""
+    def tell(self) -> float:
+        """All of it; returns how many seconds it took. Raises `OrderError` for a step that does not come true."""
+        begun = time.monotonic()
         self._first_apply()
         self._commit()
         self._drift()
         self._bad_commit()
         self._prune()
         self._approve()
+        return time.monotonic() - begun
 
-    def start(self) -> None:
-        """Start the agent as a process of its own."""
+    def url(self, stage: str) -> str:
+        """Where a stage's site is."""
+        return f"http://127.0.0.1:{self.ports[stage]}/"
+
+    def _start(self) -> None:
+        """Start the agent as a process of its own: Ctrl-C is for us, we end it."""
+        command = [
+            sys.executable, "-m", "undrift", "agent",
+            "--repository", str(self.sandbox.repository),
+            "--path", "undrift",
+            "--state-dir", str(self.sandbox.state),
+            "--socket", str(self.sandbox.socket),
+            "--interval", "1s",
+        ]  # fmt: skip
+        foreign = {name: value for name, value in os.environ.items() if not name.startswith("UNDRIFT_")}
         with self.sandbox.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable, "-m", "undrift", "agent",
-                    "--repository", str(self.sandbox.repository),
-                    "--path", "undrift",
-                    "--state-dir", str(self.sandbox.state),
-                    "--interval", "1s",
-                ],
+            self.look.process = subprocess.Popen(
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**foreign, "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,
-            )  # fmt: skip
+            )
+
+    def _serves(self, stage: str, version: str) -> bool:
+        return looking.page(self.ports[stage]) == (HTTPStatus.OK, repository.page("Welcome", version))
 
     def _first_apply(self) -> None:
-        self._step("A repository with a website and its web server, and an agent that follows it")
+        tell = self._narrator
+        tell.step("First apply")
+        tell.say(
+            "A Git repository declares a small website and its web server, in two stages. Nothing runs yet."
+            " An agent begins to follow the repository:"
+        )
         for stage in repository.STAGES:
             self.sandbox.stage(stage).mkdir()
-        self.repository.create()
-        self.start()
-        took = self._until(
-            "staging is up", lambda: self._page("staging", "/") == repository.page("Welcome", "1")
-        )
-        self._until("staging is in sync", lambda: self._state("website-staging") == "in sync")
-        self._seen(
-            f"{self._url('staging')} serves version 1 after {took:.1f} s: files, a template and a process"
-        )
+        self._repository.create()
+        tell.does("undrift agent --repository repository.git --path undrift")
+        self._start()
+        took = self.look.until("staging serves version 1", lambda: self._serves("staging", "1"))
+        tell.seen(f"{self.url('staging')} serves version 1", took)
+        self.look.until(f"{_STAGING} is in sync", lambda: self.look.state(_STAGING) == "in sync")
+        written = (self.sandbox.stage("staging") / "www" / "stage.txt").read_text(encoding="utf-8")
+        self.look.check("the template is filled in", true=written == "This is staging.\n")
+        tell.seen("pages, a template and a process are as declared, and Undrift's marks say whose they are")
 
     def _commit(self) -> None:
-        self._step("A commit goes out")
+        tell = self._narrator
+        tell.step("A commit goes out")
         for stage in repository.STAGES:
-            self.repository.write(f"{stage}/files/www/index.html", repository.page("Welcome", "2"))
-        revision = self.repository.push("Version 2 of the welcome page")
-        took = self._until("version 2 is live", lambda: "Version 2" in self._page("staging", "/"))
-        self._until("staging is in sync", lambda: self._state("website-staging") == "in sync")
-        self._seen(f"{revision} is live {took:.1f} s after the push")
+            self._repository.write(f"{stage}/files/www/index.html", repository.page("Welcome", "2"))
+        message = "Version 2 of the welcome page"
+        tell.does(f"git commit -m '{message}' && git push")
+        revision = self._repository.push(message)
+        took = self.look.until("version 2 is live", lambda: self._serves("staging", "2"))
+        tell.seen(f"{revision} is live: the site serves version 2", took)
+        self.look.until(f"{_STAGING} is in sync", lambda: self.look.state(_STAGING) == "in sync")
 
     def _drift(self) -> None:
-        self._step("Somebody changes a file by hand: that is drift")
+        tell = self._narrator
+        tell.step("Somebody changes a file by hand: that is drift")
         path = self.sandbox.stage("staging") / "www" / "index.html"
         declared = path.read_text(encoding="utf-8")
-        path.write_text(declared.replace("Version 2", "Version 2 (hacked)"), encoding="utf-8")
-        took = self._until("the file is healed", lambda: path.read_text(encoding="utf-8") == declared)
-        found = self._wait("the drift is on record", lambda: self._event("DriftFound"))
-        self._seen(f"noticed, shown and healed after {took:.2f} s:")
-        for line in str(found["text"]).splitlines():
-            self._quote(line)
+        before = self.look.event("DriftFound", _STAGING)
+        tell.does("sed -i 's/Version 2/Version 3, hacked/' staging/www/index.html")
+        path.write_text(declared.replace("Version 2", "Version 3, hacked"), encoding="utf-8")
+        took = self.look.until("the file is healed", lambda: path.read_text(encoding="utf-8") == declared)
+        found = self.look.wait(
+            "the drift is on record",
+            lambda: one if (one := self.look.event("DriftFound", _STAGING)) != before else None,
+        )
+        tell.seen("it was noticed and healed", took)
+        tell.seen("what had drifted is on record (undrift logs, undrift history):")
+        tell.diff(str(found["text"]))
+        self.look.check("the site serves version 2", true=self._serves("staging", "2"))
 
     def _bad_commit(self) -> None:
-        self._step("A bad commit is refused, and the site stays up")
-        good = self.repository.manifest("staging")
-        self.repository.write("staging/host.yaml", good.replace("directory: /www", "directroy: /www"))
-        revision = self.repository.push("Tidy up")
-        failure = self._wait("the commit is refused", lambda: self._failure("website-staging"))
-        self._seen(f"{revision} is held back:")
-        for line in telling.lines(failure):
-            self._quote(line)
-        self._check("the site is still up", "Version 2" in self._page("staging", "/"))
-        self._seen("the last good state stays: the site still serves version 2")
-        self.repository.revert()
-        self._until("staging is in sync again", lambda: self._state("website-staging") == "in sync")
+        tell = self._narrator
+        tell.step("A bad commit is refused, and the site stays up")
+        good = self._repository.manifest("staging")
+        bad = good.replace("directory: /www", "directroy: /www")
+        self._repository.write("staging/host.yaml", bad)
+        tell.does("git commit -m 'Tidy up' && git push")
+        tell.diff(textdiff.unified(good.encode(), bad.encode(), "host.yaml", 0))
+        self._repository.push("Tidy up")
+        failure = self.look.wait("the commit is refused", lambda: self.look.failure(_STAGING))
+        tell.seen("it is held back, before anything was touched:")
+        tell.quote(telling.lines(failure))
+        self.look.check("the site serves version 2", true=self._serves("staging", "2"))
+        tell.seen("the last good state stays: the site still serves version 2")
+        tell.does("git revert HEAD && git push")
+        self._repository.revert()
+        took = self.look.until(f"{_STAGING} is in sync", lambda: self.look.state(_STAGING) == "in sync")
+        tell.seen("in sync again", took)
 
     def _prune(self) -> None:
-        self._step("A file leaves Git, so it leaves the target")
+        tell = self._narrator
+        tell.step("What leaves Git leaves the target")
         path = self.sandbox.stage("staging") / "www" / "about.html"
-        self._check("the page is there", path.exists())
+        stranger = path.with_name("notes.txt")
+        stranger.write_text("not declared, so not Undrift's\n", encoding="utf-8")
+        found = looking.page(self.ports["staging"], "/about.html")[0]
+        self.look.check("about.html is served", true=found == HTTPStatus.OK)
         for stage in repository.STAGES:
-            self.repository.write(f"{stage}/files/www/about.html", None)
-        self.repository.push("Nobody reads the about page")
-        took = self._until("the page is gone", lambda: not path.exists())
-        self._check("the server says so", self._status("staging", "/about.html") == 404)  # noqa: PLR2004 - not found
-        self._seen(f"about.html was pruned after {took:.1f} s; nothing else was touched")
+            self._repository.write(f"{stage}/files/www/about.html", None)
+        message = "Nobody reads the about page"
+        tell.does(f"git rm */files/www/about.html && git commit -m '{message}' && git push")
+        self._repository.push(message)
+        took = self.look.until("about.html is gone", lambda: not path.exists())
+        found = looking.page(self.ports["staging"], "/about.html")[0]
+        self.look.check("the server says so", true=found == HTTPStatus.NOT_FOUND)
+        tell.seen("about.html was pruned, and the server answers 404", took)
+        self.look.until(f"{_STAGING} is in sync", lambda: self.look.state(_STAGING) == "in sync")
+        self.look.check("a file that is nobody's stays", true=stranger.exists())
+        tell.seen("notes.txt beside it, which nobody declared, was not touched")
 
     def _approve(self) -> None:
-        self._step("Production waits for a person, who approves a digest")
-        name = "website-production"
-        self._wait("production waits", lambda: self._waits(name))
-        self._check("production is untouched", not (self.sandbox.stage("production") / "www").exists())
-        found = self.agent.plan(name)
-        changes = [change for wave in found["waves"] for change in wave]
-        self._seen(
-            f"the plan of production has {len(changes)} changes and the digest {found['digest'][:19]}…"
+        tell = self._narrator
+        tell.step("Production waits for a person")
+        self.look.until("production waits", lambda: self.look.waits_for(_PRODUCTION, "UD606"))
+        www = self.sandbox.stage("production") / "www"
+        self.look.check("production is untouched", true=not www.exists())
+        self.look.check("nobody serves production", true=looking.page(self.ports["production"])[0] == 0)
+        tell.seen("its policy asks for an approval, so nothing was touched there until now")
+        tell.does(f"undrift plan {_PRODUCTION}")
+        found = self.look.agent.plan(_PRODUCTION)
+        tell.quote(plan.plan({**found, "stops": []}, text=False))
+        tell.does(plan.approving(found))
+        self.look.agent.approve(_PRODUCTION, found["digest"])
+        took = self.look.until("production serves version 2", lambda: self._serves("production", "2"))
+        tell.seen(f"{self.url('production')} serves version 2", took)
+        self.look.until("production is in sync", lambda: self.look.state(_PRODUCTION) == "in sync")
+        applied = self.look.wait(
+            "that very plan was applied", lambda: self.look.applied(_PRODUCTION, found["digest"])
         )
-        self._quote(f"undrift approve {name} {found['digest'][7:19]}")
-        self.agent.approve(name, found["digest"])
-        took = self._until("production is live", lambda: "Version 2" in self._page("production", "/"))
-        self._until("production is in sync", lambda: self._state(name) == "in sync")
-        self._seen(
-            f"exactly that was applied: {self._url('production')} is live {took:.1f} s after the approval"
-        )
-
-    def _url(self, stage: str) -> str:
-        return f"http://127.0.0.1:{self.ports[stage]}/"
-
-    def _page(self, stage: str, path: str) -> str:
-        try:
-            with urllib.request.urlopen(self._url(stage) + path.lstrip("/"), timeout=2) as answer:  # noqa: S310 - our own server
-                found: bytes = answer.read()
-                return found.decode()
-        except OSError:
-            return ""
-
-    def _status(self, stage: str, path: str) -> int:
-        try:
-            with urllib.request.urlopen(self._url(stage) + path.lstrip("/"), timeout=2) as answer:  # noqa: S310 - our own server
-                status: int = answer.status
-                return status
-        except urllib.error.HTTPError as error:
-            error.close()
-            return error.code
-        except OSError:
-            return 0
-
-    def _glance(self, name: str) -> dict[str, Any]:
-        with contextlib.suppress(errors.AgentUnavailable):
-            return next((one for one in self.agent.status() if one["name"] == name), {})
-        return {}
-
-    def _state(self, name: str) -> str:
-        return str(self._glance(name).get("state", ""))
-
-    def _failure(self, name: str) -> dict[str, Any] | None:
-        found: dict[str, Any] | None = self._glance(name).get("failure")
-        return found
-
-    def _waits(self, name: str) -> bool:
-        codes = [stop["code"] for stop in self._glance(name).get("stops", [])]
-        return codes == [errors.ApprovalRequired.code]
-
-    def _event(self, kind: str) -> dict[str, Any] | None:
-        return next((one for one in self.agent.events("website-staging") if one["kind"] == kind), None)
-
-    def _until(self, what: str, true: Callable[[], bool]) -> float:
-        """Seconds until it is true."""
-        begun = time.monotonic()
-        self._wait(what, lambda: true() or None)
-        return time.monotonic() - begun
-
-    def _wait(self, what: str, find: Callable[[], _T | None]) -> _T:
-        end = time.monotonic() + _PATIENCE
-        while time.monotonic() < end:
-            found = find()
-            if found:
-                return found
-            if self.process is not None and self.process.poll() is not None:
-                raise errors.OrderError(
-                    "the agent ended", why=_tail(self.sandbox.log), hint=f"see {self.sandbox.log}"
-                )
-            time.sleep(_BETWEEN)
-        raise errors.OrderError(
-            f"{what}: did not come true within {_PATIENCE:g} s",
-            why=_tail(self.sandbox.log),
-            hint=f"see {self.sandbox.log}, and `undrift status --socket {self.sandbox.socket}`",
-        )
-
-    def _check(self, what: str, true: bool) -> None:  # noqa: FBT001 - it is what is checked
-        if not true:
-            raise errors.OrderError(f"{what}: not so", why=_tail(self.sandbox.log))
-
-    def _step(self, text: str) -> None:
-        self._number += 1
-        click.echo(
-            f"\n{telling.style(str(self._number), fg='cyan', bold=True)}  {telling.style(text, bold=True)}"
-        )
-
-    def _seen(self, text: str) -> None:
-        click.echo(f"   {telling.style('✓', fg='green')} {text}")
-
-    def _quote(self, line: str) -> None:
-        colour = "green" if line.startswith("+") else "red" if line.startswith("-") else None
-        click.echo(f"     {telling.style(line, fg=colour, dim=colour is None)}")
-
-
-def _tail(path: pathlib.Path) -> str:
-    with contextlib.suppress(OSError):
-        return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
-    return ""
-
-
-def _free_port() -> int:
-    with contextlib.closing(socket.socket()) as door:
-        door.bind(("127.0.0.1", 0))
-        port: int = door.getsockname()[1]
-        return port
+        changes = sum(len(wave) for wave in found["waves"])
+        self.look.check("every change was made", true=len(applied["results"]) == changes)
+        tell.seen("what was applied is what was approved: the digests are equal")
