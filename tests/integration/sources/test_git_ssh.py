@@ -1,5 +1,6 @@
 """Repositories over SSH, from a real sshd: host keys are verified, keys are ours alone."""
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from tests import peers
@@ -33,10 +35,11 @@ class Sshd:
                 ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True
             )
         shutil.copy(folder / "user.pub", folder / "authorized_keys")
+        shutil.copy(folder / "user", folder / "right")
         (folder / "config").write_text(
             f"ListenAddress 127.0.0.1:{self.port}\nHostKey {folder}/host\nPidFile none\nUsePAM no\nStrictModes no\n"
             f"AuthorizedKeysFile {folder}/authorized_keys\nPasswordAuthentication no\nPermitRootLogin yes\n"
-            "KbdInteractiveAuthentication no\nLogLevel ERROR\nMaxStartups 100\n"
+            "KbdInteractiveAuthentication no\nLogLevel VERBOSE\nMaxStartups 100\n"
         )
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -57,15 +60,28 @@ class Sshd:
         pytest.fail((self.folder / "log").read_text())
 
     def stop(self) -> None:
+        """As a host that is switched off: connections end too."""
         if self.process:
+            everybody = (
+                psutil.Process(self.process.pid).children(recursive=True)
+                if self.process.poll() is None
+                else []
+            )
             self.process.send_signal(signal.SIGTERM)
             self.process.wait()
+            for one in everybody:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
 
     def known(self, key: str = "host") -> source.Credential:
         path = self.folder / f"known_hosts_{key}"
         public = " ".join((self.folder / f"{key}.pub").read_text().split()[:2])
         path.write_text(f"[127.0.0.1]:{self.port} {public}\n")
         return source.Credential(file=str(path))
+
+    def put(self, name: str, content: str) -> None:
+        """Give a file the content of another."""
+        shutil.copy(self.folder / content, self.folder / name)
 
     def authentication(self, key: str = "user", host: str = "host") -> source.Authentication:
         found = source.Credential(file=str(self.folder / key))
@@ -115,8 +131,7 @@ async def test_a_key_that_nobody_let_in_or_that_is_none(
 ) -> None:
     desk.repository.commit({"x": "1"})
     url = ssh_url(sshd, desk.repository)
-    shutil.copy(sshd.folder / "log", sshd.folder / "garbage")
-    (sshd.folder / "garbage").write_text("this is no key")
+    sshd.put("garbage", "authorized_keys")
     for key in ("stranger", "garbage"):
         opened = pool.open(conftest.declare(url, authentication=sshd.authentication(key)))
         with pytest.raises(errors.SourceDenied):
@@ -138,3 +153,42 @@ async def test_an_ssh_server_that_is_away_or_has_no_such_repository(
         await opened.resolve()
     sshd.start()
     assert await opened.resolve() == revision
+
+
+def connections(sshd: Sshd) -> int:
+    return (sshd.folder / "log").read_text().count("Accepted publickey")
+
+
+async def test_polls_share_a_connection_that_is_gone_when_we_are(
+    desk: conftest.Desk, new_pool: conftest.NewPool, sshd: Sshd
+) -> None:
+    desk.repository.commit({"x": "1"})
+    pool = new_pool()
+    opened = pool.open(conftest.declare(ssh_url(sshd, desk.repository), authentication=sshd.authentication()))
+    await opened.fetch(await opened.resolve(), ".")
+    for _ in range(5):
+        await opened.resolve()
+    assert connections(sshd) == 1
+    masters = [one for one in psutil.process_iter(["cmdline"]) if f"{sshd.port}" in str(one.info["cmdline"])]
+    await pool.close()
+    psutil.wait_procs(masters, timeout=5)
+    assert not [one for one in masters if one.is_running() and one.name() == "ssh"]
+
+
+async def test_another_key_is_another_connection(
+    desk: conftest.Desk, pool: opening.SourcePool, sshd: Sshd
+) -> None:
+    """A connection that is kept does not let in a key that is none, nor past a host key that changed."""
+    desk.repository.commit({"x": "1"})
+    found = sshd.authentication()
+    opened = pool.open(conftest.declare(ssh_url(sshd, desk.repository), authentication=found))
+    await opened.resolve()
+    sshd.put("user", "stranger")
+    with pytest.raises(errors.SourceDenied):
+        await opened.resolve()
+    sshd.put("user", "right")
+    await opened.resolve()
+    sshd.known("other")
+    sshd.put("known_hosts_host", "known_hosts_other")
+    with pytest.raises(errors.HostKeyRefused):
+        await opened.resolve()

@@ -46,7 +46,7 @@ class Reader:
 
     def __init__(self, environment: Callable[[], Mapping[str, str]], *, timeout: float = 60.0) -> None:
         self._environment = environment
-        self._timeout = timeout
+        self.timeout = timeout
         self._process: asyncio.subprocess.Process | None = None
         self._complaint: asyncio.Task[bytes] | None = None
         self._lock = asyncio.Lock()
@@ -71,13 +71,13 @@ class Reader:
         lines = "".join(f"{verb} {name}\n" for name in names) + "flush\n"
         async with self._lock:
             try:
-                async with asyncio.timeout(self._timeout):
+                async with asyncio.timeout(self.timeout):
                     return await self._exchange(lines.encode("utf-8", "surrogateescape"), len(names), read)
             except TimeoutError:
                 await self._stop()
                 raise errors.StoreBroken(
                     "the local store does not answer",
-                    why=f"git cat-file said nothing for {self._timeout:g} s",
+                    why=f"git cat-file said nothing for {self.timeout:g} s",
                 ) from None
             except (asyncio.IncompleteReadError, ConnectionError, ValueError) as error:
                 raise await self._died(error) from None

@@ -10,22 +10,27 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
+import hashlib
 import os
 import pathlib
 import re
 import shlex
 import ssl
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
 from urllib import parse
 
 from undrift import errors, interfaces
+from undrift.lib import process
 from undrift.model import source
 from undrift.sources import connecting
 from undrift.sources.git import app, command
 
 _SCP = re.compile(r"^(?:(?P<user>[\w.-]+)@)?(?P<host>\w[\w.-]*|\[[0-9a-fA-F:]+\]):(?!//|:)(?P<path>.+)$")
 _MEMORY = pathlib.Path("/dev/shm")  # noqa: S108 - a tmpfs, used with a private folder of random name
+_CONNECTION_LIFE = 600.0
+_CONNECTION_IDLE = 90
 _TOKEN_USER = "x-access-token"  # noqa: S105 - the user name that forges expect beside a token
 
 
@@ -95,6 +100,7 @@ class Remote:
         self.timeout = declared.timeout
         self.web = web
         self._secrets = secrets
+        self._kept: tempfile.TemporaryDirectory[str] | None = None
         self._app = app.AppTokens(declared.authentication.github_app, secrets, web)
 
     @property
@@ -185,23 +191,59 @@ class Remote:
             options |= {"IdentitiesOnly": "yes", "IdentityAgent": "none"}
         elif "SSH_AUTH_SOCK" in os.environ:
             extra["SSH_AUTH_SOCK"] = os.environ["SSH_AUTH_SOCK"]
+        options |= self._kept_connection(folder, options)
         words = ["ssh", "-F", os.devnull]
         for name, value in options.items():
             words += ["-o", f"{name}={value}"]
         return {**extra, "GIT_SSH_COMMAND": shlex.join(words), "GIT_SSH_VARIANT": "ssh"}
 
+    def _kept_connection(self, folder: pathlib.Path, options: Mapping[str, str]) -> dict[str, str]:
+        """Let polls follow one another on one connection: signing in costs 80 ms of CPU each time.
+
+        Another key, user or set of host keys is another connection, and none is used for more than ten
+        minutes, so that a credential that was revoked is refused soon. It ends by itself when unused.
+        """
+        if self._kept is None:
+            self._kept = _make_folder()
+        content = [path.read_bytes() for path in sorted(folder.iterdir())]
+        name = hashlib.sha256(repr((content, options.get("User"))).encode()).hexdigest()[:16]
+        era = int(time.monotonic() // _CONNECTION_LIFE)
+        path = pathlib.Path(self._kept.name) / f"{name}{era}"
+        return {"ControlMaster": "auto", "ControlPath": str(path), "ControlPersist": str(_CONNECTION_IDLE)}
+
+    async def close(self) -> None:
+        """End connections that are kept for the next poll."""
+        kept, self._kept = self._kept, None
+        if kept is None:
+            return
+        for path in _sockets(kept.name):
+            with contextlib.suppress(process.ProcessError):
+                await process.run(
+                    ["ssh", "-F", os.devnull, "-o", f"ControlPath={path}", "-O", "exit", "any"],
+                    env=command.plain_environment(),
+                    limits=process.Limits(timeout=5.0),
+                )
+        kept.cleanup()
+
 
 @contextlib.contextmanager
 def _private_folder() -> Iterator[pathlib.Path]:
+    with _make_folder() as name:
+        yield pathlib.Path(name)
+
+
+def _make_folder() -> tempfile.TemporaryDirectory[str]:
     memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     try:
-        made = tempfile.TemporaryDirectory(prefix="undrift-", dir=memory, ignore_cleanup_errors=True)
+        return tempfile.TemporaryDirectory(prefix="undrift-", dir=memory, ignore_cleanup_errors=True)
     except OSError as error:
         raise errors.StoreBroken(
             "no temporary folder can be made", why=str(error), hint="make room on the agent's disk"
         ) from None
-    with made as name:
-        yield pathlib.Path(name)
+
+
+def _sockets(folder: str) -> list[pathlib.Path]:
+    return list(pathlib.Path(folder).iterdir())
 
 
 def _write(folder: pathlib.Path, name: str, text: str) -> str:

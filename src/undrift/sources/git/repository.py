@@ -308,6 +308,7 @@ class Repository:
         await self._fetches.close()
         await self._prefetcher.close()
         await self.reader.close()
+        await self.place.close()
 
 
 def _refspecs(selected: references.Selected) -> list[str]:
