@@ -41,7 +41,7 @@ class World:
         self.log = root / "agent.log"
         self.client = client.Client(self.state / "agent.sock")
         self.process: subprocess.Popen[bytes] | None = None
-        self.environment: dict[str, str] = {}
+        self.environment = {"UNDRIFT_TRACEBACK": "1"}
 
     def create(self) -> None:
         """A repository with an agent and a target, and no application."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import functools
 import gc
 import os
 import pathlib
@@ -44,6 +45,8 @@ _GRACE = 30.0
 _HOUR = 3600.0
 _BATCHES = 100
 _SEEN = "config"
+_AFTER_DEFECT = 5.0
+_Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 class SystemClock:
@@ -189,11 +192,11 @@ class _Agent:
         self._group = group
         return [
             self._serve(),
-            poll.run(self._config_changed),
-            shared.recorder.run(),
-            outbox.Outbox(shared).run(),
-            self._leasing.run(),
-            self._retain(),
+            _endless("config", lambda: poll.run(self._config_changed)),
+            _endless("recorder", shared.recorder.run),
+            _endless("outbox", outbox.Outbox(shared).run),
+            _endless("leases", self._leasing.run),
+            _endless("retention", self._retain),
             self._watchdog(),
         ]
 
@@ -262,9 +265,10 @@ class _Agent:
         sources, places = await self._fleet.adopt(found)
         self._config_digest = digest
         for name in sources:
-            self._start(f"source {name}", self._shared.polls[name].run(self._source_changed))
+            poll = self._shared.polls[name]
+            self._start(f"source {name}", functools.partial(poll.run, self._source_changed))
         for name in places:
-            self._start(f"target {name}", self._watch(self._shared.places[name]))
+            self._start(f"target {name}", functools.partial(self._watch, self._shared.places[name]))
         await self._leasing.turn()
         self._leasing.wake()
         if first:
@@ -276,13 +280,15 @@ class _Agent:
         return found is None or any(one.generator for one in found.applications.values())
 
     def _ready(self, workers: int) -> None:
-        self._workers = [self._group.create_task(self._worker.run()) for _ in range(workers)]
+        self._workers = [
+            self._group.create_task(_endless("worker", self._worker.run)) for _ in range(workers)
+        ]
         gc.collect()
         gc.freeze()
         sdnotify.notify("READY=1", f"STATUS=serving {len(self._shared.tenants)} applications")
         _log.info("ready", agent=self._shared.agent, applications=len(self._shared.tenants))
 
-    def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, name: str, work: _Work) -> None:
         """A task of its own for a source or a target; one that was replaced ends."""
         before = self._tasks.pop(name, None)
         if before is not None:
@@ -402,9 +408,13 @@ class _Directories:
         return known
 
 
-async def _endless(name: str, work: Coroutine[Any, Any, None]) -> None:
-    """A task that must not take the agent down with it."""
-    try:
-        await work
-    except Exception:  # noqa: BLE001 - a defect here must not end the agent
-        _log.exception("a defect", task=name)
+async def _endless(name: str, work: _Work) -> None:
+    """A task that must not take the agent down with it: after a defect it is begun anew."""
+    while True:
+        try:
+            await work()
+        except Exception:  # noqa: BLE001 - whatever it is, it is told and the others go on
+            _log.exception("a defect", task=name)
+        else:
+            return
+        await asyncio.sleep(_AFTER_DEFECT)

@@ -8,6 +8,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from undrift import errors, interfaces
+from undrift.engine import applying
 from undrift.lib import backoff
 from undrift.model import source
 
@@ -50,6 +51,8 @@ class Poll:
             return self._failed(errors.SourceUnavailable(f"{self.declared.name} does not answer in time"))
         except errors.UndriftError as error:
             return self._failed(error)
+        except Exception as error:  # noqa: BLE001 - a defect here must not end the agent
+            return self._failed(applying.defect(error))
         changed = self.error is not None or self.revision is None or self.revision.digest != found.digest
         self.revision, self.error, self.failures = found, None, 0
         return changed

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 
 _GRACE = 2.0
 _CHUNK = 1 << 16
+_HUNG_UP = (BrokenPipeError, ConnectionResetError, RuntimeError)
+"""A program that ended without reading all of its input; uvloop tells it by a RuntimeError."""
 
 
 class ProcessError(Exception):
@@ -109,11 +111,11 @@ async def _talk(
 async def _feed(process: asyncio.subprocess.Process, content: bytes) -> None:
     if process.stdin is None:
         return
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+    with contextlib.suppress(*_HUNG_UP):
         process.stdin.write(content)
         await process.stdin.drain()
     process.stdin.close()
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+    with contextlib.suppress(*_HUNG_UP):
         await process.stdin.wait_closed()
 
 
