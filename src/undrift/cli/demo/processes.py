@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import pathlib
 import signal
@@ -53,7 +54,11 @@ def stop(root: pathlib.Path) -> None:
     """End everything of the demo in `root`: gently, then for good."""
     for test in _IN_ORDER:
         for number in (signal.SIGTERM, signal.SIGKILL):
-            _end(lambda test=test: [one.pid for one in _all() if test(one, str(root))], number)  # type: ignore[misc]
+            _end(functools.partial(_matching, test, str(root)), number)
+
+
+def _matching(test: Callable[[Process, str], bool], root: str) -> list[int]:
+    return [one.pid for one in _all() if test(one, root)]
 
 
 def _end(find: Callable[[], list[int]], number: signal.Signals) -> None:
