@@ -38,7 +38,8 @@ class Origin:
     @classmethod
     def read(cls, text: str) -> Origin:
         """The origin that `str` wrote."""
-        file, numbers = text, []
+        file = text
+        numbers: list[int] = []
         while len(numbers) < 2:  # noqa: PLR2004 - line and column
             head, colon, last = file.rpartition(":")
             if not colon or not last.isdigit():

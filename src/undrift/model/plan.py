@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from collections.abc import Mapping
 from typing import Any
 
 from undrift import errors
-from undrift.model import application, inventory, lock, resource, target
+from undrift.model import application, identity, inventory, lock, resource, target
 
 
 class Action(enum.StrEnum):
@@ -176,6 +177,6 @@ class Situation:
     live: resource.LiveState
     inventory: inventory.Inventory
     capabilities: target.Capabilities
-    claims: inventory.Claims = dataclasses.field(default_factory=dict)
+    claims: Mapping[identity.ResourceId, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     previews: Previews = NO_PREVIEWS
     key: bytes = b""

@@ -110,9 +110,9 @@ class Reconciliation:
     started: float
     revision: source.Revision | None = None
     applied_revision: source.Revision | None = None
-    plan: plan.Plan | None = None
     verdict: plan.Verdict | None = None
     results: tuple[plan.ChangeResult, ...] = ()
+    plan: plan.Plan | None = None
     health: health.Health = health.UNKNOWN
     failure: Failure | None = None
     held_back: HeldBack | None = None

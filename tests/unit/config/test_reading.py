@@ -35,10 +35,7 @@ def old(name: str, file: str = "undrift.yaml", generator: str = "") -> applicati
     )
 
 
-async def test_everything_of_an_application_arrives() -> None:
-    text = (
-        declaring.BASE
-        + """---
+EVERYTHING = """---
 apiVersion: undrift.dev/v1
 kind: Source
 metadata: {name: charts}
@@ -73,44 +70,45 @@ spec:
     allowEmpty: true
     healthTimeout: 90s
 """
-        + declaring.application("db")
-    )
-    found = await declaring.read_well(text)
 
-    assert found.applications["web"] == application.Application(
-        name="web",
-        source=application.SourceReference("charts", "charts/web"),
-        target="servers",
-        renderer=application.RendererSettings("helm", {"releaseName": "web"}),
-        policy=application.Policy(
-            mode=application.Mode.APPROVAL,
-            prune=False,
-            self_heal=False,
-            on_failure=application.OnFailure.ROLLBACK,
-            deletion_limit=application.DeletionLimit(3, 5),
-            retry=application.Retry(1.0, 60.0, 3.0, 4),
-            windows=(
-                application.Window(
-                    application.WindowKind.ALLOW, frozenset({1, 7}), 1320, 390, "Europe/Zurich"
-                ),
-            ),
-            adopt=("file/*",),
-            recreate=("service/*",),
-            delete_protected=("zone/*",),
-            ignore=(application.Ignore("file/*", "mode"),),
-            allow_empty=True,
-            health_timeout=90.0,
+ALL_OF_IT = application.Application(
+    name="web",
+    source=application.SourceReference("charts", "charts/web"),
+    target="servers",
+    renderer=application.RendererSettings("helm", {"releaseName": "web"}),
+    policy=application.Policy(
+        mode=application.Mode.APPROVAL,
+        prune=False,
+        self_heal=False,
+        on_failure=application.OnFailure.ROLLBACK,
+        deletion_limit=application.DeletionLimit(3, 5),
+        retry=application.Retry(1.0, 60.0, 3.0, 4),
+        windows=(
+            application.Window(application.WindowKind.ALLOW, frozenset({1, 7}), 1320, 390, "Europe/Zurich"),
         ),
-        namespace="shop",
-        interval=5400.0,
-        depends_on=("db",),
-        moved_from=("www",),
-        takes_from=("db",),
-        deletion_policy=application.DeletionPolicy.ORPHAN,
-        suspended=True,
-        labels={"layer": "servers"},
-        origin=errors.Origin("undrift.yaml", 15, 1),
-    )
+        adopt=("file/*",),
+        recreate=("service/*",),
+        delete_protected=("zone/*",),
+        ignore=(application.Ignore("file/*", "mode"),),
+        allow_empty=True,
+        health_timeout=90.0,
+    ),
+    namespace="shop",
+    interval=5400.0,
+    depends_on=("db",),
+    moved_from=("www",),
+    takes_from=("db",),
+    deletion_policy=application.DeletionPolicy.ORPHAN,
+    suspended=True,
+    labels={"layer": "servers"},
+    origin=errors.Origin("undrift.yaml", 15, 1),
+)
+
+
+async def test_everything_of_an_application_arrives() -> None:
+    found = await declaring.read_well(declaring.BASE + EVERYTHING + declaring.application("db"))
+
+    assert found.applications["web"] == ALL_OF_IT
 
 
 async def test_what_is_not_said_is_the_default_of_the_product() -> None:
