@@ -5,7 +5,7 @@ import json
 
 from tests.integration.providers import world
 from undrift.model import application, inventory, plan, record, resource
-from undrift.providers.hosts import marks
+from undrift.providers.hosts import book, marks, shelf
 
 
 def files(*paths: str, more: str = "") -> dict[str, str]:
@@ -89,14 +89,14 @@ async def test_two_books_do_not_lose_each_others_marks(here: world.World) -> Non
 
     def write(number: int) -> None:
         for count in range(20):
-            book = marks.Book(state)
-            book.refresh()
+            found = book.Book(shelf.Shelf(state))
+            found.refresh(inventory.Owner("agent", "shared"))
             rid = resource.ResourceId.of("File", f"/{number}/{count}")
-            book.stage(marks.Record(id=rid, agent="agent", application="shared", made=marks.Intent()))
-            book.flush()
+            found.stage(marks.Record(id=rid, agent="agent", application="shared", made=marks.Intent()))
+            found.flush()
 
     await asyncio.gather(*(asyncio.to_thread(write, number) for number in range(4)))
 
-    book = marks.Book(state)
-    book.refresh()
-    assert len(book.owned(inventory.Owner("agent", "shared"))) == 80
+    found = book.Book(shelf.Shelf(state))
+    found.refresh(inventory.Owner("agent", "shared"))
+    assert len(found.owned(inventory.Owner("agent", "shared"))) == 80

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from undrift import errors
 from undrift.model import inventory, plan, resource, secret
-from undrift.providers.hosts import kinds, managing, marks, observing, running, shaping, transport
+from undrift.providers.hosts import book, kinds, managing, marks, observing, running, shaping, transport
 
 _AT_ONCE: Final = frozenset({kinds.SERVICE, kinds.COMMAND})
 """Kinds whose marks are written at once: doing the same again would be felt."""
@@ -21,7 +21,7 @@ class Applier:
     """Changes a host through its transport and its service managers."""
 
     host: transport.Transport
-    book: marks.Book
+    book: book.Book
     services: managing.Services
     observer: observing.Observer
 
@@ -138,7 +138,7 @@ class Applier:
             _vacant(wanted.id, seen)
         made = await self.host.change(shaping.make(wanted, live, seen))
         if made:
-            self.book.note_folders(owner, set(made), set())
+            self.book.note_folders(owner, frozenset(made), frozenset())
         return {}
 
     async def _unmake(self, live: resource.LiveResource, owner: inventory.Owner) -> None:
@@ -173,7 +173,7 @@ class Applier:
             gone.add(folder)
             folder = posixpath.dirname(folder)
         if gone:
-            self.book.note_folders(owner, set(), gone)
+            self.book.note_folders(owner, frozenset(), frozenset(gone))
 
     async def _move(
         self, wanted: resource.Resource, live: resource.LiveResource, owner: inventory.Owner

@@ -7,22 +7,22 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from undrift.model import health, inventory, resource
-from undrift.providers.hosts import kinds, managing, marks, shaping, transport
+from undrift.providers.hosts import book, kinds, managing, marks, shaping, transport
 
 
 class Observer:
     """Looks at a host through its transport, its marks and its service managers."""
 
-    def __init__(self, host: transport.Transport, book: marks.Book, services: managing.Services) -> None:
+    def __init__(self, host: transport.Transport, own: book.Book, services: managing.Services) -> None:
         self._host = host
-        self._book = book
+        self._book = own
         self._services = services
 
     async def observe(
         self, ids: Collection[resource.ResourceId], owner: inventory.Owner
     ) -> resource.LiveState:
         """See `interfaces.Session`."""
-        await asyncio.to_thread(self._ready)
+        await asyncio.to_thread(self._ready, owner)
         wanted = {*ids, *self._book.owned(owner)}
         seen = await self.see(wanted)
         services = [rid.name for rid in wanted if rid.kind == kinds.SERVICE]
@@ -63,9 +63,9 @@ class Observer:
         seen = await self.see([rid])
         return shaping.fields_of(rid, seen.get(kinds.path_of(rid)), hidden=_hidden(records))
 
-    def _ready(self) -> None:
+    def _ready(self, owner: inventory.Owner) -> None:
         self._book.try_to_flush()
-        self._book.refresh()
+        self._book.refresh(owner)
 
     def _kept(self, names: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
         """What was noted about services when they were made."""

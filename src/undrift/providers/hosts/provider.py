@@ -15,15 +15,16 @@ from undrift.lib import canonical
 from undrift.model import inventory, plan, resource, target
 from undrift.providers.hosts import (
     applying,
+    book,
     describing,
     failing,
     kinds,
     local,
     managing,
     manifest,
-    marks,
     observing,
     settings,
+    shelf,
     supervision,
     systemd,
     transport,
@@ -35,6 +36,9 @@ _FACTS_LAST: Final = 60.0
 
 class HostsProvider:
     """Implements `interfaces.Provider` for `provider: hosts`: the machine that the agent runs on."""
+
+    def __init__(self) -> None:
+        self._shelves: dict[str, shelf.Shelf] = {}
 
     def capabilities(self, place: target.Target) -> target.Capabilities:
         """See `interfaces.Provider`."""
@@ -57,16 +61,18 @@ class HostsProvider:
         """See `interfaces.Provider`. Makes the folder of our own records where it is missing."""
         given = settings.read(place)
         await asyncio.to_thread(_prepare, given)
-        return HostsSession(given, local.LocalTransport(given.root))
+        marked = self._shelves.setdefault(given.state, shelf.Shelf(given.state))
+        return HostsSession(given, local.LocalTransport(given.root), marked)
 
 
 class HostsSession:
     """Implements `interfaces.Session` on one machine."""
 
-    def __init__(self, place: settings.Settings, host: transport.Transport) -> None:
+    def __init__(self, place: settings.Settings, host: transport.Transport, marked: shelf.Shelf) -> None:
         self._place = place
         self._host = host
-        self._book = marks.Book(place.state)
+        self._shelf = marked
+        self._book = book.Book(marked)
         services = managing.Services(_managers(place, host), host)
         self._observer = observing.Observer(host, self._book, services)
         self._applier = applying.Applier(host, self._book, services, self._observer)
@@ -112,7 +118,7 @@ class HostsSession:
     def watch(self) -> AsyncIterator[frozenset[resource.ResourceId]]:
         """See `interfaces.Session`."""
         folders = {str(supervision.layout(self._place.state).program("any").parent): kinds.SERVICE}
-        return watching.watch(self._place.state, self._place.real, folders)
+        return watching.watch(self._shelf, self._place.real, folders)
 
     async def close(self) -> None:
         """See `interfaces.Session`."""

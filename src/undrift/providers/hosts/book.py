@@ -1,0 +1,121 @@
+"""The marks as one session sees them: what is on the shelf, and over it what the session has staged."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+
+from undrift import errors
+from undrift.model import inventory, resource
+from undrift.providers.hosts import marks, shelf
+
+_NONE = shelf.Edit({})
+_Staged = dict[resource.ResourceId, marks.Record | None]
+
+
+class Book:
+    """All marks of a target. What is staged counts at once in this book, and for everybody after `flush`.
+
+    `refresh` and `flush` do blocking I/O on small files; they belong in a thread. Raises `TargetError`s.
+    """
+
+    def __init__(self, place: shelf.Shelf) -> None:
+        self._shelf = place
+        self._staged: dict[marks.Key, _Staged] = {}
+        self._made: dict[marks.Key, frozenset[str]] = {}
+        self._gone: dict[marks.Key, frozenset[str]] = {}
+
+    def refresh(self, owner: inventory.Owner) -> None:
+        """Read what changed on disk since the last time, the owner's own files in any case."""
+        self._shelf.refresh(_keys(owner))
+
+    def records(self, rid: resource.ResourceId) -> list[marks.Record]:
+        """Every application's record of a resource, the latest owner first."""
+        keys = dict.fromkeys(self._shelf.keys(rid))
+        keys |= dict.fromkeys(key for key, staged in self._staged.items() if rid in staged)
+        found = [record for key in keys if (record := self._record(key, rid)) is not None]
+        return sorted(found, key=lambda record: record.since, reverse=True) if len(found) > 1 else found
+
+    def record(self, owner: inventory.Owner, rid: resource.ResourceId) -> marks.Record | None:
+        """The owner's own record, under its present or a former name."""
+        return next((found for key in _keys(owner) if (found := self._record(key, rid)) is not None), None)
+
+    def owned(self, owner: inventory.Owner) -> set[resource.ResourceId]:
+        """What the owner's files name, whether it is there or not."""
+        found: set[resource.ResourceId] = set()
+        for key in _keys(owner):
+            staged = self._staged.get(key, {})
+            found |= self._shelf.file(key).records.keys() - staged.keys()
+            found |= {rid for rid, record in staged.items() if record is not None}
+        return found
+
+    def folders(self, owner: inventory.Owner) -> frozenset[str]:
+        """Parent folders that were made on the way for this owner."""
+        return frozenset(path for key in _keys(owner) for path in self._folders(key))
+
+    def stage(self, record: marks.Record) -> None:
+        """Keep a record from now on."""
+        self._staged.setdefault((record.agent, record.application), {})[record.id] = record
+
+    def take(self, record: marks.Record) -> None:
+        """Keep a record and drop everybody else's of the same resource."""
+        for other in self.records(record.id):
+            if (other.agent, other.application) != (record.agent, record.application):
+                self._staged.setdefault((other.agent, other.application), {})[record.id] = None
+        self.stage(record)
+
+    def drop(self, owner: inventory.Owner, rid: resource.ResourceId) -> None:
+        """Forget the owner's record of a resource."""
+        for key in _keys(owner):
+            if self._record(key, rid) is not None:
+                self._staged.setdefault(key, {})[rid] = None
+
+    def note_folders(self, owner: inventory.Owner, made: frozenset[str], gone: frozenset[str]) -> None:
+        """Remember parent folders that were made, forget those that were removed."""
+        own = (owner.agent, owner.application)
+        for key in _keys(owner):
+            if gone & self._folders(key):
+                self._gone[key] = self._gone.get(key, frozenset()) | gone
+                self._made[key] = self._made.get(key, frozenset()) - gone
+        if made:
+            self._made[own] = self._made.get(own, frozenset()) | made
+            self._gone[own] = self._gone.get(own, frozenset()) - made
+
+    def flush(self) -> None:
+        """Write what is staged. Raises `TargetFull` and its like; then it stays staged."""
+        edits = {key: self._edit(key) for key in [*self._staged, *self._made, *self._gone]}
+        edits = {key: edit for key, edit in edits.items() if edit != _NONE}
+        if edits:
+            self._shelf.write(edits)
+            for key, edit in edits.items():
+                self._settle(key, edit)
+
+    def try_to_flush(self) -> None:
+        """Write what is staged if that is possible now; what was announced before is on disk in any case."""
+        with contextlib.suppress(errors.TargetError):
+            self.flush()
+
+    def _edit(self, key: marks.Key) -> shelf.Edit:
+        made, gone = self._made.get(key, frozenset()), self._gone.get(key, frozenset())
+        return shelf.Edit(dict(self._staged.get(key, {})), made, gone)
+
+    def _settle(self, key: marks.Key, edit: shelf.Edit) -> None:
+        """Forget what was written, and nothing that was staged meanwhile."""
+        staged = self._staged.get(key, {})
+        for rid, record in edit.records.items():
+            if staged.get(rid, _NONE) is record:
+                del staged[rid]
+        for kept, done in ((self._made, edit.made), (self._gone, edit.gone)):
+            kept[key] = kept.get(key, frozenset()) - done
+
+    def _record(self, key: marks.Key, rid: resource.ResourceId) -> marks.Record | None:
+        staged: Mapping[resource.ResourceId, marks.Record | None] = self._staged.get(key, {})
+        return staged[rid] if rid in staged else self._shelf.file(key).records.get(rid)
+
+    def _folders(self, key: marks.Key) -> frozenset[str]:
+        known = self._shelf.file(key).folders | self._made.get(key, frozenset())
+        return known - self._gone.get(key, frozenset())
+
+
+def _keys(owner: inventory.Owner) -> list[marks.Key]:
+    return [(owner.agent, name) for name in (owner.application, *sorted(owner.former))]
