@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import structlog
 
-from undrift import errors
+from undrift import errors, interfaces
 from undrift.agent import queue, sharing, world
+from undrift.model import inventory
 
 _log = structlog.get_logger("undrift")
 SECONDS = 30.0
@@ -72,11 +74,11 @@ class Leasing:
         for name, lease in leases.items():
             if name in shared.tenants:
                 shared.tenants[name].lease = lease
-        memories = await shared.database.recall_all() if len(leases) > 1 else {}
+        many = await shared.database.recall_all() if len(leases) > 1 else None
         for name in leases:
             known = shared.tenants.get(name)
             if known is not None:
-                known.memory = memories.get(name) or await shared.database.recall(name)
+                known.memory = await shared.database.recall(name) if many is None else _of(many, name)
                 shared.queue.put(name, queue.Urgency.CHANGE)
 
     async def _rename(self, names: set[str]) -> None:
@@ -89,3 +91,8 @@ class Leasing:
                 lease = (await shared.database.acquire([name], shared.holder, self._seconds)).get(name)
                 if lease is not None and await shared.database.rename(lease, old, name):
                     _log.info("application moved", application=name, moved_from=old)
+
+
+def _of(memories: Mapping[str, interfaces.Memory], name: str) -> interfaces.Memory:
+    """One that was never seen is not resumed: it may have lost its database."""
+    return memories.get(name) or interfaces.Memory(inventory.Inventory(name), resumed=False)

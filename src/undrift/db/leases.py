@@ -6,6 +6,7 @@ late is refused by the database, whatever its clock says. All times are the data
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection
 
 import sqlalchemy as sa
@@ -19,7 +20,12 @@ _CHUNK = 400
 
 def now(connection: sa.Connection) -> sa.ColumnElement[float]:
     """The database's clock, in seconds since the epoch, as an expression."""
-    if connection.dialect.name == "sqlite":
+    return clock(connection.dialect.name)
+
+
+def clock(dialect: str) -> sa.ColumnElement[float]:
+    """The same for a statement that is kept."""
+    if dialect == "sqlite":
         return sa.literal_column("((julianday('now') - 2440587.5) * 86400.0)", sa.Float())
     return sa.literal_column("extract(epoch from clock_timestamp())::float8", sa.Float())
 
@@ -34,24 +40,24 @@ def acquire(connection: sa.Connection, names: Collection[str], holder: str, seco
 
 
 def _acquire(connection: sa.Connection, names: list[str], holder: str, seconds: float) -> dict[str, int]:
-    clock = now(connection)
+    present = now(connection)
     table = tables.leases
     connection.execute(
         upsert(connection, table).on_conflict_do_nothing(),
         [{"application": name, "holder": "", "epoch": 0, "expires": 0.0} for name in names],
     )
-    free = sa.or_(_LEASES.holder == holder, _LEASES.expires <= clock)
+    free = sa.or_(_LEASES.holder == holder, _LEASES.expires <= present)
     locked = sa.select(_LEASES.application).where(_LEASES.application.in_(names), free)
     if connection.dialect.name != "sqlite":
         locked = locked.with_for_update(skip_locked=True)
     taken = [row.application for row in connection.execute(locked)]
-    same = sa.and_(_LEASES.holder == holder, _LEASES.expires > clock)
+    same = sa.and_(_LEASES.holder == holder, _LEASES.expires > present)
     connection.execute(
         sa.update(table)
         .where(_LEASES.application.in_(taken))
         .values(
             holder=holder,
-            expires=clock + seconds,
+            expires=present + seconds,
             epoch=sa.case((same, _LEASES.epoch), else_=_LEASES.epoch + 1),
         )
     )
@@ -65,9 +71,9 @@ def _acquire(connection: sa.Connection, names: list[str], holder: str, seconds: 
 
 def renew(connection: sa.Connection, holder: str, seconds: float) -> frozenset[str]:
     """Extend every lease of `holder` that has not run out, and say that it lives."""
-    clock = now(connection)
-    held = sa.and_(_LEASES.holder == holder, _LEASES.expires > clock)
-    connection.execute(sa.update(tables.leases).where(held).values(expires=clock + seconds))
+    present = now(connection)
+    held = sa.and_(_LEASES.holder == holder, _LEASES.expires > present)
+    connection.execute(sa.update(tables.leases).where(held).values(expires=present + seconds))
     beat(connection, holder, seconds)
     rows = connection.execute(sa.select(_LEASES.application).where(held))
     return frozenset(row.application for row in rows)
@@ -103,15 +109,9 @@ def release(connection: sa.Connection, holder: str, names: Collection[str] | Non
 
 def check(connection: sa.Connection, name: str, holder: str, epoch: int, *, lock: bool) -> None:
     """Raise `LeaseLost` unless the lease still holds; `lock` keeps it so until the transaction ends."""
-    query = sa.select(_LEASES.epoch).where(
-        _LEASES.application == name,
-        _LEASES.holder == holder,
-        _LEASES.epoch == epoch,
-        _LEASES.expires > now(connection),
-    )
-    if lock and connection.dialect.name != "sqlite":
-        query = query.with_for_update()
-    if connection.execute(query).first() is None:
+    query = _holds(connection.dialect.name, lock=lock)
+    found = connection.execute(query, {"b_application": name, "b_holder": holder, "b_epoch": epoch})
+    if found.first() is None:
         raise errors.LeaseLost(
             f"the lease on {name} is no longer ours",
             why="it ran out, or another agent has taken it over",
@@ -119,9 +119,25 @@ def check(connection: sa.Connection, name: str, holder: str, epoch: int, *, lock
         )
 
 
+@functools.cache
+def _holds(dialect: str, *, lock: bool) -> sa.Select[tuple[int]]:
+    query = sa.select(_LEASES.epoch).where(
+        _LEASES.application == sa.bindparam("b_application"),
+        _LEASES.holder == sa.bindparam("b_holder"),
+        _LEASES.epoch == sa.bindparam("b_epoch"),
+        _LEASES.expires > clock(dialect),
+    )
+    return query.with_for_update() if lock and dialect != "sqlite" else query
+
+
 def upsert(connection: sa.Connection, table: sa.Table) -> sa.dialects.sqlite.Insert:
     """An insert that can say what to do on a conflict; both dialects spell it the same way."""
-    if connection.dialect.name == "sqlite":
+    return upsert_in(connection.dialect.name, table)
+
+
+def upsert_in(dialect: str, table: sa.Table) -> sa.dialects.sqlite.Insert:
+    """The same for a statement that is kept: to make one costs more than to run it."""
+    if dialect == "sqlite":
         from sqlalchemy.dialects import sqlite  # noqa: PLC0415 - only one of the two is loaded
 
         return sqlite.insert(table)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import functools
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,6 +13,55 @@ from undrift.model import inventory, plan, resource
 
 _INVENTORY = tables.inventory.c
 _JOURNAL = tables.journal.c
+
+
+_ID = ("application", "kind", "namespace", "name")
+_NEW = {"resumed": False, "held_back": [], "last_good": None, "hold": None}
+_DONE = sa.delete(tables.journal).where(
+    _JOURNAL.application == sa.bindparam("b_application"), _JOURNAL.outcome.is_not(None)
+)
+_OUTCOME = (
+    sa.update(tables.journal)
+    .where(*(_JOURNAL[key] == sa.bindparam(f"b_{key}") for key in _ID))
+    .values(outcome=sa.bindparam("b_outcome"))
+)
+
+
+@functools.cache
+def _known(dialect: str) -> sa.dialects.sqlite.Insert:
+    return leases.upsert_in(dialect, tables.applications).on_conflict_do_nothing()
+
+
+@functools.cache
+def _resumed(dialect: str) -> sa.dialects.sqlite.Insert:
+    statement = leases.upsert_in(dialect, tables.applications)
+    return statement.on_conflict_do_update(index_elements=["application"], set_={"resumed": sa.true()})
+
+
+@functools.cache
+def _announced(dialect: str) -> sa.dialects.sqlite.Insert:
+    return leases.upsert_in(dialect, tables.inventory).on_conflict_do_nothing()
+
+
+@functools.cache
+def _entries(dialect: str) -> sa.dialects.sqlite.Insert:
+    return _replacing(dialect, tables.inventory, ("state", "fingerprint", "revision", "uid", "protected"))
+
+
+@functools.cache
+def _intents(dialect: str) -> sa.dialects.sqlite.Insert:
+    at = {"at": leases.clock(dialect)}
+    columns = ("action", "digest", "revision", "epoch", "at", "outcome")
+    return _replacing(dialect, tables.journal, columns, at)
+
+
+def _replacing(
+    dialect: str, table: sa.Table, columns: Sequence[str], values: Mapping[str, Any] | None = None
+) -> sa.dialects.sqlite.Insert:
+    statement = leases.upsert_in(dialect, table)
+    statement = statement.values(values) if values else statement
+    new = {key: statement.excluded[key] for key in columns}
+    return statement.on_conflict_do_update(index_elements=list(_ID), set_=new)
 
 
 def begin(
@@ -28,25 +79,18 @@ def begin(
         for change in wave.changes
         if change.desired is not None
     ]
-    known(connection, name)
-    connection.execute(
-        sa.update(tables.applications).where(tables.applications.c.application == name).values(resumed=True)
-    )
+    connection.execute(_resumed(connection.dialect.name), {"application": name, **_NEW, "resumed": True})
     if entries:
         connection.execute(
-            leases.upsert(connection, tables.inventory).on_conflict_do_nothing(),
-            [coding.entry_to(name, entry) for entry in entries],
+            _announced(connection.dialect.name), [coding.entry_to(name, entry) for entry in entries]
         )
-    connection.execute(
-        sa.delete(tables.journal).where(_JOURNAL.application == name, _JOURNAL.outcome.is_not(None))
-    )
+    connection.execute(_DONE, {"b_application": name})
     _intend(connection, name, wave, digest, revision, epoch)
 
 
 def _intend(
     connection: sa.Connection, name: str, wave: plan.Wave, digest: str, revision: str, epoch: int
 ) -> None:
-    at = connection.execute(sa.select(leases.now(connection))).scalar_one()
     rows = [
         {
             "application": name,
@@ -55,21 +99,11 @@ def _intend(
             "digest": digest,
             "revision": revision,
             "epoch": epoch,
-            "at": at,
             "outcome": None,
         }
         for change in wave.changes
     ]
-    statement = leases.upsert(connection, tables.journal)
-    new = {
-        name: statement.excluded[name] for name in ("action", "digest", "revision", "epoch", "at", "outcome")
-    }
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["application", "kind", "namespace", "name"], set_=new
-        ),
-        rows,
-    )
+    connection.execute(_intents(connection.dialect.name), rows)
 
 
 def finish(connection: sa.Connection, name: str, results: Sequence[plan.ChangeResult], revision: str) -> None:
@@ -112,21 +146,11 @@ def _confirmed(change: plan.Change, revision: str) -> inventory.Entry:
 
 
 def _outcomes(connection: sa.Connection, name: str, results: Sequence[plan.ChangeResult]) -> None:
-    statement = (
-        sa.update(tables.journal)
-        .where(
-            _JOURNAL.application == name,
-            _JOURNAL.kind == sa.bindparam("b_kind"),
-            _JOURNAL.namespace == sa.bindparam("b_namespace"),
-            _JOURNAL.name == sa.bindparam("b_name"),
-        )
-        .values(outcome=sa.bindparam("b_outcome"))
-    )
     connection.execute(
-        statement,
+        _OUTCOME,
         [
             {f"b_{key}": value for key, value in coding.id_to(result.change.id).items()}
-            | {"b_outcome": result.outcome.value}
+            | {"b_application": name, "b_outcome": result.outcome.value}
             for result in results
         ],
     )
@@ -134,16 +158,9 @@ def _outcomes(connection: sa.Connection, name: str, results: Sequence[plan.Chang
 
 def put(connection: sa.Connection, name: str, entries: Collection[inventory.Entry]) -> None:
     """Insert or replace entries."""
-    if not entries:
-        return
-    statement = leases.upsert(connection, tables.inventory)
-    new = {key: statement.excluded[key] for key in ("state", "fingerprint", "revision", "uid", "protected")}
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["application", "kind", "namespace", "name"], set_=new
-        ),
-        [coding.entry_to(name, entry) for entry in entries],
-    )
+    if entries:
+        rows = [coding.entry_to(name, entry) for entry in entries]
+        connection.execute(_entries(connection.dialect.name), rows)
 
 
 def remove(
@@ -184,8 +201,4 @@ def unfinished(connection: sa.Connection) -> list[tuple[str, resource.ResourceId
 
 def known(connection: sa.Connection, name: str) -> None:
     """Make sure that an application has its row; a new one is not resumed."""
-    connection.execute(
-        leases.upsert(connection, tables.applications)
-        .values(application=name, resumed=False, held_back=[], last_good=None, hold=None)
-        .on_conflict_do_nothing()
-    )
+    connection.execute(_known(connection.dialect.name), {"application": name, **_NEW})

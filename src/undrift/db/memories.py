@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
@@ -15,15 +16,28 @@ from undrift.model import inventory, record, resource
 _APPLICATIONS = tables.applications.c
 
 
+_SETTLED = (
+    sa.update(tables.applications)
+    .where(_APPLICATIONS.application == sa.bindparam("b_application"))
+    .values({key: sa.bindparam(key) for key in ("resumed", "last_good", "held_back")})
+)
+_SPENT = sa.delete(tables.approvals).where(
+    tables.approvals.c.application == sa.bindparam("b_application"),
+    tables.approvals.c.digest.not_in(sa.bindparam("b_left", expanding=True)),
+)
+
+
+@functools.cache
+def _of(table: sa.Table) -> sa.Select[tuple[object, ...]]:
+    return sa.select(table).where(table.c.application.in_(sa.bindparam("b_names", expanding=True)))
+
+
 def recall(connection: sa.Connection, names: Collection[str] | None) -> dict[str, interfaces.Memory]:
     """Memories of `names`, or of every known application; unknown names are left out."""
-    chosen = sorted(names) if names is not None else None
+    chosen = {"b_names": sorted(names)} if names is not None else None
 
     def rows(table: sa.Table) -> Iterable[sa.Row[tuple[object, ...]]]:
-        query = sa.select(table)
-        if chosen is not None:
-            query = query.where(table.c.application.in_(chosen))
-        return connection.execute(query)
+        return connection.execute(_of(table) if chosen else sa.select(table), chosen)
 
     entries: dict[str, dict[resource.ResourceId, inventory.Entry]] = defaultdict(dict)
     for row in rows(tables.inventory):
@@ -53,21 +67,14 @@ def unknown(name: str) -> interfaces.Memory:
 def settle(connection: sa.Connection, name: str, memory: interfaces.Memory) -> None:
     """Last good, held back and resumed; approvals that are not in `memory` any more are dropped."""
     ledger.known(connection, name)
-    connection.execute(
-        sa.update(tables.applications)
-        .where(_APPLICATIONS.application == name)
-        .values(
-            resumed=memory.resumed,
-            last_good=coding.revision_to(memory.last_good),
-            held_back=coding.held_back_to(memory.held_back),
-        )
-    )
+    words = {
+        "resumed": memory.resumed,
+        "last_good": coding.revision_to(memory.last_good),
+        "held_back": coding.held_back_to(memory.held_back),
+    }
+    connection.execute(_SETTLED, {"b_application": name, **words})
     left = [approval.digest for approval in memory.approvals]
-    connection.execute(
-        sa.delete(tables.approvals).where(
-            tables.approvals.c.application == name, tables.approvals.c.digest.not_in(left)
-        )
-    )
+    connection.execute(_SPENT, {"b_application": name, "b_left": left})
 
 
 def approve(connection: sa.Connection, approval: record.Approval) -> None:

@@ -233,8 +233,6 @@ class _Story:
     ) -> plan.Verdict:
         with self._in(record.Phase.GUARD):
             described = digesting.document(found.lock, self.application.policy, found.waves, self.world.key)
-            if found.waves and not self.subject.dry:
-                await self.world.database.remember_plan(found.digest, described)
             considered = guarding.Considered(
                 application=self.application,
                 plan=found,
@@ -245,7 +243,10 @@ class _Story:
                 approved=await self._approved(found),
                 held_back=held,
             )
-            return guarding.guard(considered)
+            verdict = guarding.guard(considered)
+            if found.waves and not verdict.go and not self.subject.dry:
+                await self.world.database.remember_plan(found.digest, described)
+            return verdict
 
     async def _approved(self, found: plan.Plan) -> dict[str, dict[str, object]]:
         approved: dict[str, dict[str, object]] = {}
