@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -72,7 +73,7 @@ class World:
 
     def files(self, name: str, files: Mapping[str, str], more: str = "") -> None:
         """The manifest of an application: absolute path → content."""
-        rows = "".join(f"    - {{path: {path}, content: {text!r}}}\n" for path, text in files.items())
+        rows = "".join(f"    - {{path: {path}, content: {json.dumps(text)}}}\n" for path, text in files.items())
         body = f"  files:\n{rows}" if files else ""
         self.write(
             f"{name}/host.yaml",
