@@ -73,7 +73,9 @@ class World:
 
     def files(self, name: str, files: Mapping[str, str], more: str = "") -> None:
         """The manifest of an application: absolute path → content."""
-        rows = "".join(f"    - {{path: {path}, content: {json.dumps(text)}}}\n" for path, text in files.items())
+        rows = "".join(
+            f"    - {{path: {path}, content: {json.dumps(text)}}}\n" for path, text in files.items()
+        )
         body = f"  files:\n{rows}" if files else ""
         self.write(
             f"{name}/host.yaml",
