@@ -133,13 +133,24 @@ class Applier:
         if wanted.id.kind == kinds.COMMAND:
             await running.run(self.host, wanted)
             return kinds.keep(wanted.fields)
-        seen = (await self.observer.see([wanted.id])).get(kinds.path_of(wanted.id))
-        if live is None:
-            _vacant(wanted.id, seen)
-        made = await self.host.change(shaping.make(wanted, live, seen))
+        made = await (self._put(wanted, live) if live is not None else self._place(wanted))
         if made:
             self.book.note_folders(owner, frozenset(made), frozenset())
         return {}
+
+    async def _place(self, wanted: resource.Resource) -> Sequence[str]:
+        """Make it where nothing is. That is not looked for before: the step itself fails where something is."""
+        if wanted.id.kind == kinds.BLOCK:
+            return await self._put(wanted, None)
+        try:
+            return await self.host.change(shaping.make(wanted, None, None))
+        except errors.ChangeConflict:
+            _vacant(wanted.id, (await self.observer.see([wanted.id])).get(kinds.path_of(wanted.id)))
+            raise
+
+    async def _put(self, wanted: resource.Resource, live: resource.Fields | None) -> Sequence[str]:
+        seen = (await self.observer.see([wanted.id])).get(kinds.path_of(wanted.id))
+        return await self.host.change(shaping.make(wanted, live, seen))
 
     async def _unmake(self, live: resource.LiveResource, owner: inventory.Owner) -> None:
         if live.id.kind == kinds.COMMAND:

@@ -105,8 +105,12 @@ class Book:
         for rid, record in edit.records.items():
             if staged.get(rid, _NONE) is record:
                 del staged[rid]
+        if not staged:
+            self._staged.pop(key, None)
         for kept, done in ((self._made, edit.made), (self._gone, edit.gone)):
-            kept[key] = kept.get(key, frozenset()) - done
+            left = kept.pop(key, frozenset()) - done
+            if left:
+                kept[key] = left
 
     def _record(self, key: marks.Key, rid: resource.ResourceId) -> marks.Record | None:
         staged: Mapping[resource.ResourceId, marks.Record | None] = self._staged.get(key, {})
