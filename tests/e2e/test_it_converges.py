@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 from tests.e2e.world import World
+from undrift.agent import leasing
 
 
 def test_a_commit_a_drift_a_deletion_and_a_crash(world: World) -> None:
@@ -26,6 +29,23 @@ def test_a_commit_a_drift_a_deletion_and_a_crash(world: World) -> None:
     world.settled("site", second)
 
     assert world.tree() == {"/a.txt": "three", "/c.txt": "four"}
+
+
+def test_who_died_is_not_waited_for(world: World) -> None:
+    """An agent that was killed holds leases for half a minute; the next in its state folder knows that it is dead."""
+    world.declare("site")
+    world.files("site", {"/a.txt": "one"})
+    first = world.push()
+    world.start()
+    world.settled("site", first)
+    world.kill()
+    world.files("site", {"/a.txt": "two"})
+    second = world.push()
+    begun = time.monotonic()
+    world.start()
+    world.settled("site", second)
+
+    assert time.monotonic() - begun < leasing.SECONDS / 2
 
 
 def test_stopping_in_order(world: World) -> None:

@@ -46,6 +46,7 @@ _HOUR = 3600.0
 _BATCHES = 100
 _SEEN = "config"
 _AFTER_DEFECT = 5.0
+_NAME = 500
 _Work = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -70,14 +71,20 @@ async def run(
     """
     gc.set_threshold(50_000, 20, 50)
     ending = stop or asyncio.Event()
-    with _locked(given.state_dir):
-        async with _shared(given, decryptor) as shared:
+    holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    with _locked(given.state_dir, holder) as former:
+        async with _shared(given, decryptor, holder) as shared:
+            if former:
+                await shared.database.release(former)
             await _Agent(shared, decryptor, door, ending).run()
 
 
 @contextlib.contextmanager
-def _locked(folder: pathlib.Path) -> Iterator[None]:
-    """One agent a state folder: the lock goes with the process, however it ends."""
+def _locked(folder: pathlib.Path, holder: str) -> Iterator[str]:
+    """One agent a state folder: the lock goes with the process, however it ends.
+
+    Gives the name of the holder before us. It is dead, so that nobody need wait for its leases to run out.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -96,14 +103,17 @@ def _locked(folder: pathlib.Path) -> Iterator[None]:
             hint="stop it, or choose another with --state-dir",
         ) from error
     try:
-        yield
+        former = os.pread(descriptor, _NAME, 0).decode("utf-8", "replace")
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, holder.encode(), 0)
+        yield former
     finally:
         os.close(descriptor)
 
 
 @contextlib.asynccontextmanager
 async def _shared(
-    given: settings.Settings, decryptor: interfaces.Decryptor | None
+    given: settings.Settings, decryptor: interfaces.Decryptor | None, holder: str
 ) -> AsyncIterator[world.Shared]:
     clock = SystemClock()
     secret_places = credentials.EnvironmentSecrets()
@@ -119,7 +129,7 @@ async def _shared(
             queue=queue.Queue(),
             recorder=recorder.Recorder(db),
             audit=audit.Audit(given.state_dir / "audit.jsonl"),
-            holder=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}",
+            holder=holder,
             key=_key(given.state_dir / "secret.key"),
             version=undrift.__version__,
             started=clock.now(),
