@@ -24,7 +24,7 @@ _PAUSE = 1.0
 def command(application: str | None, output: str, socket: str | None, *, watch: bool) -> int:
     """Show every application at a glance, the worst first, or one in full.
 
-    Exit code 0: in sync; 3: something drifts, waits or fails.
+    Exit code 0: in sync; 3: something drifts, waits or fails, a source or the configuration too.
     """
     look = _Look(asking.agent(socket), application, output)
     if watch:
@@ -44,19 +44,24 @@ class _Look:
         self._agent = agent
         self._name = name
         self.output = output
+        self._troubles: list[str] = []
 
     def ask(self) -> Any:
         """A list of applications, or one of them."""
-        return self._agent.application(self._name) if self._name else self._agent.status()
+        if self._name:
+            return self._agent.application(self._name)
+        self._troubles = status.troubles(self._agent.agent())
+        return self._agent.status()
 
     def fine(self, found: Any) -> bool:
         """Whether all that was found is in sync."""
-        return all(one["state"] == "in sync" for one in (found if isinstance(found, list) else [found]))
+        known = found if isinstance(found, list) else [found]
+        return not self._troubles and all(one["state"] == "in sync" for one in known)
 
     def lines(self, found: Any, height: int | None) -> Sequence[str]:
         """For people."""
         if isinstance(found, list):
-            return status.glance(found, terminal.width(), height)
+            return status.glance(found, terminal.width(), height, self._troubles)
         return list(status.application(found))
 
 

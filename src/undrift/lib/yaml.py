@@ -26,6 +26,9 @@ _UNTAGGED = "?"
 _RESOLVED = frozenset(f"{_CORE}{name}" for name in ("bool", "int", "float", "null"))
 
 
+_CONFLICT = b"<<<<<<< "
+
+
 class YamlError(ValueError):
     """A file that cannot be read: what, and where (line and column from 1, 0 = unknown)."""
 
@@ -120,6 +123,8 @@ _Dumper.add_representer(str, _Dumper.represent_text)
 def _text(content: bytes | str, name: str) -> str:
     if isinstance(content, str):
         return content
+    if content.startswith(_CONFLICT):
+        raise YamlError(name, 1, 1, "a conflict of Git was committed unresolved")
     if b"\0" in content:
         raise YamlError(name, 0, 0, "this is a binary file, not YAML")
     try:
@@ -135,7 +140,7 @@ def _explained(error: yaml.MarkedYAMLError, name: str) -> YamlError:
     problem = " ".join(part for part in (error.problem, error.context) if part)
     if "cannot start any token" in problem:
         problem += " (a tab? YAML is indented with spaces)"
-    return YamlError(name, line, column, problem or str(error))
+    return YamlError(name, line, column, f"not YAML: {problem or error}")
 
 
 class _Reader:

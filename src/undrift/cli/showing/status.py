@@ -23,13 +23,37 @@ _SHORTEST_NAME = 12
 _RECENT = 5
 
 
-def glance(found: Sequence[Mapping[str, Any]], width: int | None, height: int | None = None) -> list[str]:
-    """Every application, the worst first, under a line that sums up; `height` lines of them at most."""
-    lines = [summary(found), *([""] if found else []), *_rows(found, width)]
+def glance(
+    found: Sequence[Mapping[str, Any]],
+    width: int | None,
+    height: int | None = None,
+    troubles: Sequence[str] = (),
+) -> list[str]:
+    """Every application, the worst first, under a line that sums up; `height` lines of them at most.
+
+    `troubles` are what fails beside the applications: sources, the configuration.
+    """
+    told = [line for one in troubles for line in terminal.paragraph(f"✗ {one}", width, "")]
+    told = [telling.style(line, fg="red") for line in told]
+    lines = [summary(found), *told, *([""] if found else []), *_rows(found, width)]
     if height is None or len(lines) <= height:
         return lines
     rest = sum(1 for line in lines[height - 1 :] if not line.startswith("    "))
     return [*lines[: height - 1], telling.style(f"… and {rest} more", dim=True)]
+
+
+def troubles(agent: Mapping[str, Any]) -> list[str]:
+    """What fails beside the applications, by what the agent says of itself."""
+    sources = [(f"source {one['name']}: ", one["error"]) for one in agent["sources"] if one["error"]]
+    return [
+        before + _in_short(error) for before, error in [*sources, *(("", one) for one in agent["errors"])]
+    ]
+
+
+def _in_short(error: Mapping[str, Any]) -> str:
+    place = f"{error['where']}: " if error["where"] else ""
+    reason = f": {error['why'].splitlines()[0]}" if error["why"] else ""
+    return f"{error['code']} {place}{error['what']}{reason}"
 
 
 def summary(found: Sequence[Mapping[str, Any]]) -> str:
@@ -92,9 +116,7 @@ def why(one: Mapping[str, Any]) -> str:
     if one["failure"]:
         told = (one["failure"].get("parts") or [one["failure"]])[0]
         more = len(one["failure"].get("parts", ())) - 1
-        place = f"{told['where']}: " if told["where"] else ""
-        reason = f": {told['why'].splitlines()[0]}" if told["why"] else ""
-        return f"{told['code']} {place}{told['what']}{reason}" + (f" (and {more} more)" if more > 0 else "")
+        return _in_short(told) + (f" (and {more} more)" if more > 0 else "")
     if one["hold"]:
         return f"held until {telling.clock(one['hold']['until'])} by {one['hold']['by']}"
     if one["stops"]:

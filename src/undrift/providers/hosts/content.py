@@ -61,7 +61,7 @@ class Library:
             real = posixpath.normpath(posixpath.join(posixpath.dirname(real), points_to))
         raise errors.ResourceInvalid(
             f"there is no file {name} in the application's folder",
-            hint=words.suggestion(name, self._near(name)),
+            hint=words.suggestion(name, self._near(name)) or "commit it beside the manifest",
         )
 
     def folder(self, name: str) -> Iterator[Entry]:
@@ -72,7 +72,7 @@ class Library:
             folders = {posixpath.dirname(path) for path in self._files} - {""}
             raise errors.ResourceInvalid(
                 f"there is no folder {name} in the application's folder",
-                hint=words.suggestion(name, folders),
+                hint=words.suggestion(name, folders) or "commit it beside the manifest",
             )
         for path in inside:
             file = self._files[path]
