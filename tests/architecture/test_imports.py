@@ -22,7 +22,6 @@ ROOMS = {
     "pydantic": {"config", "api", "providers"},  # at the border: our documents, requests, native files
     "pyrage": {"renderers", "config"},
     "pytest": {"testing"},
-    "rich": {"cli"},
     "sqlalchemy": {"db"},
     "starlette": {"api", "web", "testing"},
     "structlog": {"agent", "cli"},
@@ -37,7 +36,7 @@ NEVER = {"ansible", "ansible_runner", "podman_compose"}
 # Whatever takes long to import is imported by the command that needs it.
 HEAVY = [
     "aiohttp", "aiosqlite", "alembic", "apprise", "cryptography", "hypothesis", "jinja2", "pydantic", "pyrage",
-    "pytest", "rich", "sqlalchemy", "starlette", "structlog", "supervisor", "uvicorn", "watchfiles", "yaml",
+    "pytest", "sqlalchemy", "starlette", "structlog", "supervisor", "uvicorn", "watchfiles", "yaml",
 ]  # fmt: skip
 
 

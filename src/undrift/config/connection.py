@@ -149,7 +149,7 @@ def _event(value: str) -> str:
 class NotifierSpec(part.Part):
     """Where messages go, and which."""
 
-    kind: fields.Word = part.said("What sends them: webhook, or a service that apprise knows.")
+    kind: fields.Word = part.said("What sends them: webhook, or another notifier that is installed.")
     url: CredentialPart = part.said(
         "Where they go; as a rule it holds a key, so it is named and not written."
     )
