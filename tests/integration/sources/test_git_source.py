@@ -2,6 +2,7 @@
 
 import asyncio
 import pathlib
+import subprocess
 
 import pytest
 
@@ -105,6 +106,25 @@ async def test_a_file_that_becomes_executable_has_another_digest(
     revision = await opened.resolve()
     assert await opened.digests(revision, ["run"]) != before
     assert (await opened.fetch(revision, "run")).files["run"].kind is source.FileKind.EXECUTABLE
+
+
+@pytest.fixture
+def in_a_checkout(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """We are started in somebody's checkout, whose `origin` is another repository."""
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    subprocess.run(["git", "remote", "add", "origin", "/nowhere"], check=True, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("in_a_checkout")
+async def test_the_folder_that_we_are_started_in_counts_for_nothing(
+    desk: conftest.Desk, pool: opening.SourcePool
+) -> None:
+    desk.repository.commit({"x": "1"})
+    desk.repository.tag("v1.0.0")
+    for url in (desk.repository.url, desk.repository.file_url):
+        opened = pool.open(conftest.declare(url, reference=source.GitReference(tag="v1.0.0")))
+        assert (await opened.fetch(await opened.resolve(), ".")).files["x"].content == b"1"
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,8 @@ def plain_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "LANGUAGE": "C",
         "HOME": os.devnull,
+        # The agent may be started in somebody's checkout: that one's settings and remotes are not ours.
+        "GIT_DIR": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_TERMINAL_PROMPT": "0",
