@@ -112,6 +112,7 @@ def _is_news(before: record.Reconciliation | None, told: record.Reconciliation) 
         return True
     return (
         before.ending is not told.ending
+        or before.health.status is not told.health.status
         or _code(before) != _code(told)
         or str(before.revision) != str(told.revision)
         or _stops(before) != _stops(told)

@@ -8,6 +8,7 @@ from undrift.lib import backoff
 from undrift.model import application, health, record
 
 _SETTLING = 5.0
+_ELSEWHERE = 15.0
 _JITTER = 0.1
 
 
@@ -26,6 +27,9 @@ def next_look(
         if not retry.limit or failures <= retry.limit:
             pause = backoff.Backoff(retry.first, retry.cap, retry.factor)
             return min(regular, pause.delay(failures, chance))
+    if any(isinstance(stop, errors.DependencyNotReady) for stop in _stops(told)):
+        # A dependency that another replica works on wakes nobody here.
+        return min(regular, _ELSEWHERE)
     opens = _opens(subject, told, now)
     if opens is not None:
         return min(regular, max(0.5, opens - now))
@@ -34,8 +38,11 @@ def next_look(
     return regular
 
 
+def _stops(told: record.Reconciliation) -> tuple[errors.GuardError, ...]:
+    return told.verdict.stops if told.verdict else ()
+
+
 def _opens(subject: application.Application, told: record.Reconciliation, now: float) -> float | None:
-    stops = told.verdict.stops if told.verdict else ()
-    if not any(isinstance(stop, errors.WindowClosed) for stop in stops):
+    if not any(isinstance(stop, errors.WindowClosed) for stop in _stops(told)):
         return None
     return windows.opens_at(subject.policy.windows, now)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from undrift import errors
+from undrift import errors, interfaces
 from undrift.engine import digesting
-from undrift.model import plan, record, resource, source
+from undrift.model import health, plan, record, resource, source
 
 _SHOWN = b"shown"
 
@@ -123,6 +124,14 @@ def reconciliation(value: record.Reconciliation) -> dict[str, Any]:
         "seconds": {phase.value: round(took, 4) for phase, took in value.seconds.items()},
         "rollback": reconciliation(value.rollback) if value.rollback else None,
     }
+
+
+def peer(document: Mapping[str, Any]) -> interfaces.Peer:
+    """What those see that depend on it, from the newest of what `reconciliation` made."""
+    found = document["health"]
+    how = health.Health(health.Status(found["status"]), found["reason"])
+    done = document["ending"] in (record.Ending.IN_SYNC.value, record.Ending.APPLIED.value)
+    return interfaces.Peer(document["application"], how, done)
 
 
 def failure(value: record.Failure | None) -> dict[str, Any] | None:

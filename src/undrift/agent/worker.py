@@ -9,7 +9,7 @@ import secrets
 import structlog
 
 from undrift import errors, interfaces
-from undrift.agent import fleet, queue, schedule, sessions, tenant, world
+from undrift.agent import fleet, queue, schedule, sessions, shapes, tenant, world
 from undrift.engine import reconciling
 from undrift.model import application, record
 
@@ -125,12 +125,22 @@ class Worker:
         return interfaces.Surroundings(
             project=projects.get(subject.project, application.DEFAULT_PROJECT),
             peers={
-                name: shared.tenants[name].peer() for name in subject.depends_on if name in shared.tenants
+                name: await self._peer(shared.tenants[name])
+                for name in subject.depends_on
+                if name in shared.tenants
             },
             claims=shared.claims.others(subject.target, subject.name),
             source_url=poll.declared.url if poll else "",
             now=shared.clock.now(),
         )
+
+    async def _peer(self, known: tenant.Tenant) -> interfaces.Peer:
+        """How a dependency is; of one that another replica works on, by what that one wrote down last."""
+        if known.lease is None:
+            last = await self._shared.database.reconciles(known.name, 1)
+            if last:
+                return shapes.peer(last[0])
+        return known.peer()
 
     async def _settle(
         self,

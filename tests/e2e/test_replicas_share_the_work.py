@@ -1,0 +1,101 @@
+"""Two agents of one name on one database: each works on its share, and they know of one another."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.world import World
+from undrift import client, errors
+
+COUNT = 8
+
+
+class Second:
+    """Another agent on the database of the first."""
+
+    def __init__(self, world: World) -> None:
+        self.state = world.root / "second"
+        self.client = client.Client(self.state / "agent.sock")
+        self._command = [
+            str(self.state) if word == str(world.state) else word for word in shared(world, world.command())
+        ]
+        self._log = world.root / "second.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ
+            )
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(40)
+
+
+def shared(world: World, command: list[str]) -> list[str]:
+    """The same command, on a database that others may use."""
+    return [*command, "--database", f"sqlite:///{world.root / 'shared.db'}"]
+
+
+@pytest.fixture
+def second(world: World) -> Iterator[Second]:
+    made = Second(world)
+    yield made
+    made.stop()
+
+
+def served(place: client.Client) -> set[str]:
+    """What an agent works on itself."""
+    with contextlib.suppress(errors.AgentUnavailable):
+        return {one["name"] for one in place.status() if one["state"] == "in sync"}
+    return set()
+
+
+def test_a_dependency_that_the_other_one_works_on(world: World, second: Second) -> None:
+    """Half of all pairs are split between the two; whoever waits hears of the other one by the database."""
+    for number in range(COUNT):
+        world.declare(f"base-{number}")
+        world.declare(f"site-{number}", f"dependsOn: [base-{number}]")
+        world.files(f"base-{number}", {f"/base/{number}": "1"})
+        world.files(f"site-{number}", {f"/site/{number}": "1"})
+    world.push()
+    world.start(shared(world, world.command()))
+    second.start()
+    names = {f"{kind}-{number}" for kind in ("base", "site") for number in range(COUNT)}
+    wanted = {f"/{kind}/{number}": "1" for kind in ("base", "site") for number in range(COUNT)}
+
+    world.until(lambda: world.tree() == wanted)
+    world.until(lambda: served(world.client) | served(second.client) >= names)
+    ours, theirs = served(world.client), served(second.client)
+
+    assert ours
+    assert theirs
+    assert any((f"base-{number}" in ours) != (f"site-{number}" in ours) for number in range(COUNT))
+
+
+def test_what_one_did_the_other_goes_on_with(world: World, second: Second) -> None:
+    """One ends in order: the other has everything at once, and touches nothing that is as it should be."""
+    world.declare("site")
+    world.files("site", {"/a": "1"})
+    first = world.push()
+    world.start(shared(world, world.command()))
+    world.settled("site", first)
+    second.start()
+    before = (world.target / "a").stat().st_ino
+    assert world.stop() == 0
+    world.process = None
+
+    world.until(lambda: served(second.client) == {"site"})
+    (world.target / "a").write_text("hacked", encoding="utf-8")
+    world.until(lambda: world.tree() == {"/a": "1"})
+
+    assert before
+    assert pathlib.Path(world.target / "a").stat().st_ino != before
