@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pathlib
 import subprocess
@@ -53,14 +54,22 @@ def second(world: World) -> Iterator[Second]:
 
 
 def served(place: client.Client) -> set[str]:
-    """What an agent works on itself."""
+    """What an agent works on itself, of what is in sync."""
     with contextlib.suppress(errors.AgentUnavailable):
-        return {one["name"] for one in place.status() if one["state"] == "in sync"}
+        return {one["name"] for one in place.status() if one["state"] == "in sync" and not one["holder"]}
     return set()
 
 
+def shows_all_in_sync(place: client.Client) -> bool:
+    """Whether it says so of its own applications and of the other's."""
+    return {one["state"] for one in place.status()} == {"in sync"}
+
+
 def test_a_dependency_that_the_other_one_works_on(world: World, second: Second) -> None:
-    """Half of all pairs are split between the two; whoever waits hears of the other one by the database."""
+    """Half of all pairs are split between the two; whoever waits hears of the other one by the database.
+
+    Each of them shows the whole, and says who works on what is not its own.
+    """
     for number in range(COUNT):
         world.declare(f"base-{number}")
         world.declare(f"site-{number}", f"dependsOn: [base-{number}]")
@@ -78,7 +87,14 @@ def test_a_dependency_that_the_other_one_works_on(world: World, second: Second) 
 
     assert ours
     assert theirs
+    assert not ours & theirs
     assert any((f"base-{number}" in ours) != (f"site-{number}" in ours) for number in range(COUNT))
+    for place in (world.client, second.client):
+        world.until(functools.partial(shows_all_in_sync, place))
+    other = min(theirs)
+    assert world.client.application(other)["holder"] == second.client.agent()["holder"]
+    with pytest.raises(errors.OrderError, match=str(second.client.agent()["holder"])):
+        world.client.reconcile(other)
 
 
 def test_what_one_did_the_other_goes_on_with(world: World, second: Second) -> None:

@@ -222,6 +222,14 @@ class SqlDatabase:
         """The newest reconciles first."""
         return await self.run(history.reconciles, application, limit, before)
 
+    async def latest(self, names: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """The newest reconcile of each application that has one."""
+        return await self.run(history.latest, names)
+
+    async def holders(self, names: Collection[str]) -> Mapping[str, str]:
+        """Who works on each application now; those that nobody works on are left out."""
+        return await self.run(leases.holders, names)
+
     async def events(
         self, application: str | None = None, limit: int = 100, after: int | None = None
     ) -> list[dict[str, Any]]:

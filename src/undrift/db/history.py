@@ -12,6 +12,7 @@ from undrift.db import leases, tables
 _HISTORY = tables.history.c
 _EVENTS = tables.events.c
 _OUTBOX = tables.outbox.c
+_CHUNK = 400
 
 
 def remember(
@@ -34,6 +35,17 @@ def reconciles(
     if before is not None:
         query = query.where(_HISTORY.number < before)
     return [row.document | {"number": row.number} for row in connection.execute(query)]
+
+
+def latest(connection: sa.Connection, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The newest reconcile of each application that has one."""
+    found: dict[str, dict[str, Any]] = {}
+    for begin in range(0, len(names), _CHUNK):
+        chosen = _HISTORY.application.in_(names[begin : begin + _CHUNK])
+        newest = sa.select(sa.func.max(_HISTORY.number)).where(chosen).group_by(_HISTORY.application)
+        rows = connection.execute(sa.select(tables.history).where(_HISTORY.number.in_(newest)))
+        found |= {row.application: row.document for row in rows}
+    return found
 
 
 def events(

@@ -69,6 +69,18 @@ def _acquire(connection: sa.Connection, names: list[str], holder: str, seconds: 
     return {row.application: row.epoch for row in rows}
 
 
+def holders(connection: sa.Connection, names: Collection[str]) -> dict[str, str]:
+    """Who works on each of `names` now; those that nobody works on are left out."""
+    wanted = sorted(names)
+    found: dict[str, str] = {}
+    for begin in range(0, len(wanted), _CHUNK):
+        query = sa.select(_LEASES.application, _LEASES.holder).where(
+            _LEASES.application.in_(wanted[begin : begin + _CHUNK]), _LEASES.expires > now(connection)
+        )
+        found |= {row.application: row.holder for row in connection.execute(query)}
+    return found
+
+
 def renew(connection: sa.Connection, holder: str, seconds: float) -> frozenset[str]:
     """Extend every lease of `holder` that has not run out, and say that it lives."""
     present = now(connection)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from undrift import errors
+from undrift import errors, interfaces
 from undrift.agent import queue, shapes, tenant, worker, world
 from undrift.lib import words
 from undrift.model import event, record
@@ -55,8 +55,22 @@ class Service:
 
     async def status(self) -> list[dict[str, Any]]:
         """Every application at a glance, by name; those that are declared but broken too."""
-        tenants = [self._glance(one) for one in self._shared.tenants.values()]
-        return sorted([*tenants, *self._broken()], key=lambda one: str(one["name"]))
+        tenants = list(self._shared.tenants.values())
+        elsewhere = await self._elsewhere([one for one in tenants if one.lease is None])
+        found = [{**self._glance(one), **elsewhere.get(one.name, {})} for one in tenants]
+        return sorted([*found, *self._broken()], key=lambda one: str(one["name"]))
+
+    async def _elsewhere(self, tenants: Sequence[tenant.Tenant]) -> dict[str, dict[str, Any]]:
+        """Of those that another replica works on: who it is, and what it wrote down last."""
+        names = [one.name for one in tenants]
+        if not names:
+            return {}
+        holders = await self._shared.database.holders(names)
+        latest = await self._shared.database.latest(sorted(holders))
+        return {
+            name: {"holder": holder, **(_remembered(latest[name]) if name in latest else {})}
+            for name, holder in holders.items()
+        }
 
     def _broken(self) -> list[dict[str, Any]]:
         found = self._shared.configuration
@@ -114,8 +128,10 @@ class Service:
         """One application: the glance, its plan as last made, its results, and recent history."""
         known = self._tenant(name)
         told = known.told
+        elsewhere = await self._elsewhere([known] if known.lease is None else [])
         return {
             **self._glance(known),
+            **elsewhere.get(name, {}),
             "depends_on": list(known.application.depends_on),
             "source": {
                 "name": known.application.source.name,
@@ -141,12 +157,19 @@ class Service:
         return planned | {"failure": shapes.failure(told.failure)}
 
     async def _look(self, known: tenant.Tenant) -> record.Reconciliation:
-        if known.lease is None or known.memory is None:
-            raise errors.OrderError(
-                f"{known.name} is not worked on by this agent now",
-                hint="ask again in a moment, or ask the agent that holds its lease",
-            )
-        return await self._worker.reconcile(known, known.lease, known.memory, "look", dry=True)
+        lease, memory = await self._held(known)
+        return await self._worker.reconcile(known, lease, memory, "look", dry=True)
+
+    async def _held(self, known: tenant.Tenant) -> tuple[interfaces.Lease, interfaces.Memory]:
+        """What one must have to work on an application. Raises `OrderError` that says who has it."""
+        if known.lease is not None and known.memory is not None:
+            return known.lease, known.memory
+        holder = (await self._shared.database.holders([known.name])).get(known.name, "")
+        raise errors.OrderError(
+            f"{known.name} is not worked on by this agent now",
+            why=f"{holder} works on it" if holder else "nobody does yet",
+            hint="ask that agent, by its own socket" if holder else "ask again in a moment",
+        )
 
     async def approve(self, name: str, digest: str, by: str) -> dict[str, Any]:
         """Approve a plan by its digest (or its first 8 digits and more). Raises `PlanMoved`."""
@@ -170,6 +193,7 @@ class Service:
     async def reconcile(self, name: str, by: str, wait: float = 0.0) -> dict[str, Any]:
         """Look now; a held-back revision is tried once more. With `wait`, until it is done or time is up."""
         known = self._tenant(name)
+        await self._held(known)
         poll = self._shared.polls.get(known.application.source.name)
         if poll is not None:
             poll.expect()
@@ -263,8 +287,21 @@ class Service:
         return known
 
 
+def _remembered(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The glance at an application, as far as its newest reconcile tells."""
+    failure, stops = document["failure"], document["stops"]
+    in_sync = document["ending"] in (record.Ending.IN_SYNC.value, record.Ending.APPLIED.value)
+    return {
+        "state": "failing" if failure else "waiting" if stops else "in sync" if in_sync else "unknown",
+        "in_sync": in_sync,
+        **{name: document[name] for name in _KEPT},
+    }
+
+
+_KEPT = ("ending", "health", "revision", "applied_revision", "digest", "stops", "failure", "warnings")
 _NOTHING: dict[str, Any] = {
     "name": "",
+    "holder": "",
     "target": "",
     "project": "",
     "mode": "",
