@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -57,22 +58,32 @@ def booted(folder: pathlib.Path) -> Iterator[int]:
     try:
         yield _leader(machine, folder / "log")
     finally:
+        # The machine outlives who made it: its first process takes all others with it.
+        for child in _children(machine):
+            os.kill(child, signal.SIGKILL)
         machine.kill()
         machine.wait()
         subprocess.run(["umount", "-l", root], check=True)
 
 
 def _leader(machine: "subprocess.Popen[bytes]", log: pathlib.Path) -> int:
-    children = pathlib.Path(f"/proc/{machine.pid}/task/{machine.pid}/children")
     end = time.monotonic() + 30
     while time.monotonic() < end and machine.poll() is None:
-        for child in children.read_text().split():
-            asked = ["nsenter", "-t", child, "-a", "systemctl", "is-system-running"]
+        for child in _children(machine):
+            asked = ["nsenter", "-t", str(child), "-a", "systemctl", "is-system-running"]
             done = subprocess.run(asked, capture_output=True, text=True, check=False)
             if done.stdout.strip() in {"running", "degraded"}:
-                return int(child)
+                return child
         time.sleep(0.1)
     pytest.skip(f"no machine can be booted here: {log.read_text(errors='replace')[-300:]}")
+
+
+def _children(machine: "subprocess.Popen[bytes]") -> list[int]:
+    try:
+        told = pathlib.Path(f"/proc/{machine.pid}/task/{machine.pid}/children").read_text()
+    except FileNotFoundError:
+        return []
+    return [int(child) for child in told.split()]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a machine needs root")
