@@ -100,3 +100,27 @@ async def test_two_books_do_not_lose_each_others_marks(here: world.World) -> Non
     found = book.Book(shelf.Shelf(state))
     found.refresh(inventory.Owner("agent", "shared"))
     assert len(found.owned(inventory.Owner("agent", "shared"))) == 80
+
+
+async def test_what_was_taken_away_by_hand_and_left_git_is_not_ours_when_it_comes_again(
+    here: world.World,
+) -> None:
+    """Somebody makes a file where ours once was: nothing says that it is ours any more."""
+    here.commit(
+        {
+            "host.yaml": world.manifest(
+                "  files:\n    - {path: /a, content: a}\n    - {path: /b, content: b}\n"
+            )
+        }
+    )
+    await here.reconcile()
+    (here.root / "b").unlink()
+    here.commit({"host.yaml": world.manifest("  files:\n    - {path: /a, content: a}\n")})
+    await here.reconcile()
+    await here.reconcile()
+    (here.root / "b").write_text("somebody's")
+
+    told = await here.reconcile()
+
+    assert told.ending is record.Ending.IN_SYNC
+    assert (here.root / "b").read_text() == "somebody's"

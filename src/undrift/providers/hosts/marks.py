@@ -82,6 +82,11 @@ class Record:
     notes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
+    def deleting(self) -> bool:
+        """Whether it was announced that the resource goes."""
+        return self.intent is not None and self.intent.deletes
+
+    @property
     def secret(self) -> bool:
         """Whether its content came from an encrypted file."""
         return any(one is not None and one.secret for one in (self.made, self.intent))

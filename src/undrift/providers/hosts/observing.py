@@ -41,7 +41,29 @@ class Observer:
                 one = self._at_path(rid, seen.get(kinds.path_of(rid)), records)
             if one is not None:
                 found[rid] = one
+        if self._forget(wanted - found.keys(), ids, owner):
+            await asyncio.to_thread(self._book.try_to_flush)
         return resource.LiveState(found)
+
+    def _forget(
+        self,
+        absent: Collection[resource.ResourceId],
+        ids: Collection[resource.ResourceId],
+        owner: inventory.Owner,
+    ) -> bool:
+        """Drop the owner's marks of what is not there and will not be: whatever comes there later is another's.
+
+        That is what we took away when we died, what we never came to make, and what nobody asked for.
+        """
+        stale = [
+            rid
+            for rid in absent
+            if (known := self._book.record(owner, rid)) is not None
+            and (known.made is None or known.deleting or rid not in ids)
+        ]
+        for rid in stale:
+            self._book.drop(owner, rid)
+        return bool(stale)
 
     async def see(self, ids: Collection[resource.ResourceId]) -> Mapping[str, transport.Seen]:
         """What there is at the paths of resources."""
