@@ -127,6 +127,13 @@ class Session(Protocol):
         """
         ...
 
+    async def tidy(self, owner: inventory.Owner) -> None:
+        """Put our own traces on the target in order, as the last look found them: what a death left behind.
+
+        Follows a look that may have consequences (not a plan that is only shown), while the lease holds.
+        """
+        ...
+
     async def preview(self, situation: plan.Situation) -> plan.Previews:
         """What only the target can say about the changes to come. Must not modify the target."""
         ...

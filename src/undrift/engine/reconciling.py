@@ -186,6 +186,9 @@ class _Story:
             key=self.world.key,
         )
         self._tell(applied_revision=prepared.revision, desired=prepared.desired)
+        if not self.subject.dry:
+            await self.world.lease.check()
+            await self._timed(self.world.session.tidy(self.owner), "tidying our traces on the target")
         return await self._settled(situation), live
 
     async def _settled(self, situation: plan.Situation) -> plan.Situation:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
-import secrets
 
 
 def write(path: pathlib.Path, content: bytes, mode: int = 0o600) -> None:
     """Replace (or create) a file: temporary file beside it, fsync, rename, fsync of the folder.
 
-    Raises `OSError`; the temporary file is removed then.
+    Raises `OSError`; the temporary file is removed then. Its name is always the same, so that those of writers
+    who died do not pile up; two at a time must not write the same file.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:

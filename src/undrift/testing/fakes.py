@@ -132,6 +132,9 @@ class FakeSession:
         }
         return resource.LiveState(found)
 
+    async def tidy(self, owner: inventory.Owner) -> None:
+        """Marks live on the resources, and a change is made whole."""
+
     async def preview(self, situation: plan.Situation) -> plan.Previews:
         """Nothing that planning would not know."""
         return plan.NO_PREVIEWS

@@ -8,7 +8,6 @@ import grp
 import os
 import posixpath
 import pwd
-import secrets
 import stat
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -98,13 +97,18 @@ def _link(folder: int, name: str, step: transport.MakeLink) -> None:
 
 @contextlib.contextmanager
 def _temporary(folder: int, name: str) -> Iterator[str]:
-    """A name beside `name`; whatever is left there in the end is removed."""
-    temporary = f".{name[:200]}.{secrets.token_hex(6)}"
+    """A name beside `name`; whatever is left there in the end, or by somebody who died, is removed."""
+    temporary = transport.unfinished(name)
+    _unlink(folder, temporary)
     try:
         yield temporary
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary, dir_fd=folder)
+        _unlink(folder, temporary)
+
+
+def _unlink(folder: int, name: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
 
 
 def _put(folder: int, temporary: str, name: str, *, replace: bool) -> None:
@@ -179,6 +183,7 @@ def _remove(walk: walking.Walk, step: transport.Remove) -> None:
             walk.forget(step.path)
             os.rmdir(name, dir_fd=folder)
         else:
+            _unlink(folder, transport.unfinished(name))
             os.unlink(name, dir_fd=folder)
     except FileNotFoundError:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ class Observer:
         self._host = host
         self._book = own
         self._services = services
+        self._left: dict[resource.ResourceId, marks.Record | None] = {}
 
     async def observe(
         self, ids: Collection[resource.ResourceId], owner: inventory.Owner
@@ -41,29 +43,45 @@ class Observer:
                 one = self._at_path(rid, seen.get(kinds.path_of(rid)), records)
             if one is not None:
                 found[rid] = one
-        if self._forget(wanted - found.keys(), ids, owner):
-            await asyncio.to_thread(self._book.try_to_flush)
+        self._left = self._leftovers(wanted, found, frozenset(ids), owner)
         return resource.LiveState(found)
 
-    def _forget(
+    def _leftovers(
         self,
-        absent: Collection[resource.ResourceId],
-        ids: Collection[resource.ResourceId],
+        wanted: Collection[resource.ResourceId],
+        found: Mapping[resource.ResourceId, resource.LiveResource],
+        ids: frozenset[resource.ResourceId],
         owner: inventory.Owner,
-    ) -> bool:
-        """Drop the owner's marks of what is not there and will not be: whatever comes there later is another's.
+    ) -> dict[resource.ResourceId, marks.Record | None]:
+        """Records that a death left behind, or that are of nothing, and what is to become of them."""
+        left: dict[resource.ResourceId, marks.Record | None] = {}
+        for rid in wanted:
+            record, live = self._book.record(owner, rid), found.get(rid)
+            if record is None:
+                continue
+            if live is None and (record.made is None or record.deleting or rid not in ids):
+                left[rid] = None
+            elif record.intent is not None:
+                done = live is not None and live.mark is not None and live.mark.pending
+                left[rid] = record if done else dataclasses.replace(record, intent=None)
+        return left
 
-        That is what we took away when we died, what we never came to make, and what nobody asked for.
+    async def tidy(self, owner: inventory.Owner) -> None:
+        """Put the owner's records in order after a look, and remove files that were never finished.
+
+        A mark of what is not there is dropped: whatever comes there later is another's.
         """
-        stale = [
-            rid
-            for rid in absent
-            if (known := self._book.record(owner, rid)) is not None
-            and (known.made is None or known.deleting or rid not in ids)
-        ]
-        for rid in stale:
-            self._book.drop(owner, rid)
-        return bool(stale)
+        left, self._left = self._left, {}
+        if not left:
+            return
+        for rid, record in left.items():
+            if record is None:
+                self._book.drop(owner, rid)
+            elif record != self._book.record(owner, rid):
+                self._book.stage(record)
+        unfinished = [transport.unfinished(path) for rid in left if (path := kinds.path_of(rid))]
+        await self._host.change([transport.Remove(path, transport.Sort.FILE) for path in unfinished])
+        await asyncio.to_thread(self._book.flush)
 
     async def see(self, ids: Collection[resource.ResourceId]) -> Mapping[str, transport.Seen]:
         """What there is at the paths of resources."""

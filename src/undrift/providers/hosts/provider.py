@@ -99,6 +99,10 @@ class HostsSession:
         """See `interfaces.Session`."""
         return await self._observer.observe(ids, owner)
 
+    async def tidy(self, owner: inventory.Owner) -> None:
+        """See `interfaces.Session`."""
+        await self._observer.tidy(owner)
+
     async def preview(self, situation: plan.Situation) -> plan.Previews:
         """Everything can be changed in place."""
         return plan.NO_PREVIEWS

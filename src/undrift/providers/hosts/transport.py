@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -99,6 +100,12 @@ class Remove:
 
     path: str
     sort: Sort
+
+
+def unfinished(path: str) -> str:
+    """Where a file is written before it gets its name: always the same place, so that nothing piles up there."""
+    above, name = posixpath.split(path)
+    return posixpath.join(above, f".{name[:200]}.undrift")
 
 
 Step = Write | MakeDirectory | MakeLink | Alter | Remove
