@@ -43,9 +43,10 @@ def on_line(frame, event, argument):
         if lines == FATAL:
             os.kill(os.getpid(), signal.SIGKILL)
         if not FATAL and not lines % 100:
-            with open(COUNT + ".new", "w") as file:
+            beside = f"{COUNT}.{threading.get_ident()}"
+            with open(beside, "w") as file:
                 file.write(str(lines))
-            os.replace(COUNT + ".new", COUNT)
+            os.replace(beside, COUNT)
     return on_line
 
 
@@ -83,8 +84,10 @@ class Crashes:
         (self.world.target / "etc").mkdir()
         (self.world.target / "etc/motd").write_text("Welcome.\n", encoding="utf-8")
         (self.world.target / "etc/foreign").write_text("not ours", encoding="utf-8")
-        for name in ("one", "two"):
-            self.world.declare(name, "policy: {deletionLimit: {count: 100, percent: 100}}")
+        for name, other in (("one", "two"), ("two", "one")):
+            self.world.declare(
+                name, f"takesFrom: [{other}], policy: {{deletionLimit: {{count: 100, percent: 100}}}}"
+            )
 
     def change(self) -> str:
         """A commit that creates, updates, deletes and moves things between applications."""

@@ -27,8 +27,8 @@ def next_look(
         if not retry.limit or failures <= retry.limit:
             pause = backoff.Backoff(retry.first, retry.cap, retry.factor)
             return min(regular, pause.delay(failures, chance))
-    if any(isinstance(stop, errors.DependencyNotReady) for stop in _stops(told)):
-        # A dependency that another replica works on wakes nobody here.
+    if waits_for_owner(told) or any(isinstance(stop, errors.DependencyNotReady) for stop in _stops(told)):
+        # An application that another replica works on wakes nobody here.
         return min(regular, _ELSEWHERE)
     opens = _opens(subject, told, now)
     if opens is not None:
@@ -36,6 +36,12 @@ def next_look(
     if told.health.status is health.Status.PROGRESSING:
         return min(regular, _SETTLING)
     return regular
+
+
+def waits_for_owner(told: record.Reconciliation | None) -> bool:
+    """Whether an application waits until somebody else lets go of what it declares."""
+    waiting = (errors.AdoptionRequired, errors.ClaimedTwice)
+    return told is not None and any(isinstance(stop, waiting) for stop in _stops(told))
 
 
 def _stops(told: record.Reconciliation) -> tuple[errors.GuardError, ...]:

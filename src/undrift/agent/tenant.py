@@ -15,6 +15,7 @@ class Tenant:
     """One application. `digest` names its documents in Git, `source_digest` the files it was last queued for.
 
     `trouble` are errors of its document while the last good one stays in force. `retry` is a person's order.
+    `let_go` tells that its last rendering declares less on its target than the one before.
     `generation` counts reconciles, for those who wait for one.
     """
 
@@ -30,6 +31,7 @@ class Tenant:
     changed: float = 0.0
     looked: float = 0.0
     ids: frozenset[resource.ResourceId] = frozenset()
+    let_go: bool = False
     buried: str = ""
     generation: int = 0
     finished: asyncio.Condition = dataclasses.field(default_factory=asyncio.Condition, repr=False)

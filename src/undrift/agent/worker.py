@@ -181,6 +181,7 @@ class Worker:
         if told.desired is None:
             return
         ids = frozenset(told.desired.resources)
+        known.let_go = bool(known.ids - ids)
         if ids != known.ids:
             self._shared.claims.replace(known.application.target, known.name, known.ids, ids)
             known.ids = ids
@@ -195,8 +196,8 @@ class Worker:
         if _gone(known, told):
             await self._fleet.forget(known.name)
             return
-        if told.results or known.in_sync:
-            self._wake_dependants(known)
+        if told.results or known.in_sync or known.let_go:
+            self._wake_others(known)
         soon = told.results and told.failure is None
         pause = (
             1.0
@@ -205,9 +206,13 @@ class Worker:
         )
         shared.queue.put(known.name, queue.Urgency.TIMER, pause)
 
-    def _wake_dependants(self, known: tenant.Tenant) -> None:
+    def _wake_others(self, known: tenant.Tenant) -> None:
+        """Those that wait for this one to be well, or for it to let go of what they declare now."""
+        changed = known.let_go or (known.told is not None and bool(known.told.results))
         for other in self._shared.tenants.values():
-            if known.name in other.application.depends_on and not other.in_sync:
+            depends = known.name in other.application.depends_on and not other.in_sync
+            beside = changed and other.application.target == known.application.target
+            if depends or (beside and schedule.waits_for_owner(other.told)):
                 self._shared.queue.put(other.name, queue.Urgency.CHANGE)
 
 

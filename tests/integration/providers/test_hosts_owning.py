@@ -1,6 +1,7 @@
 """Whose things are: marks on the host through renames, decommission, protection and two writers."""
 
 import asyncio
+import dataclasses
 import json
 
 from tests.integration.providers import world
@@ -124,3 +125,22 @@ async def test_what_was_taken_away_by_hand_and_left_git_is_not_ours_when_it_come
 
     assert told.ending is record.Ending.IN_SYNC
     assert (here.root / "b").read_text() == "somebody's"
+
+
+async def test_what_was_taken_over_does_not_come_back_to_its_former_owner(here: world.World) -> None:
+    """The former owner was at work on it at that moment, and writes down afterwards how it left it."""
+    await here.connect()
+    place = shelf.Shelf(str(here.root / ".undrift"))
+    giver, taker = book.Book(place), book.Book(place)
+    rid = resource.ResourceId.of("File", "/shared")
+    before = marks.Record(id=rid, agent="agent", application="giver", made=marks.Intent(), since=1)
+    giver.stage(before)
+    giver.flush()
+
+    giver.stage(dataclasses.replace(before, intent=marks.Intent(deletes=True)))
+    taker.take(marks.Record(id=rid, agent="agent", application="taker", made=marks.Intent(), since=2))
+    taker.flush()
+    giver.flush()
+
+    assert [record.application for record in taker.records(rid)] == ["taker"]
+    assert marked(here) == {"taker": ["/shared"]}

@@ -81,11 +81,18 @@ class Applier:
         if change.action is plan.Action.MOVE and change.live is not None:
             self.book.drop(owner, change.live.id)
         known = self._own(owner, change.id)
-        mine = self.book.record(inventory.Owner(owner.agent, owner.application), change.id)
-        since = known.since if mine is not None and mine.made is not None else marks.now()
+        since = self._since(owner, change.id, known)
         made = _intent(change, change.desired, revision)
         kept = known.notes if change.action is plan.Action.MARK else notes
         self.book.take(dataclasses.replace(known, made=made, intent=None, since=since, notes=kept))
+
+    def _since(self, owner: inventory.Owner, rid: resource.ResourceId, known: marks.Record) -> int:
+        """Since when it is the owner's: later than anybody else's, whatever the clock says."""
+        mine = self.book.record(inventory.Owner(owner.agent, owner.application), rid)
+        records = self.book.records(rid)
+        if mine is not None and mine.made is not None and not mine.overtaken(records):
+            return known.since
+        return max([marks.now(), *(record.since + 1 for record in records)])
 
     def _own(self, owner: inventory.Owner, rid: resource.ResourceId) -> marks.Record:
         """The owner's record under its present name; what a former name knew comes along."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from undrift import errors
@@ -90,6 +90,15 @@ class Record:
     def secret(self) -> bool:
         """Whether its content came from an encrypted file."""
         return any(one is not None and one.secret for one in (self.made, self.intent))
+
+    def overtaken(self, others: Iterable[Record]) -> bool:
+        """Whether another application took the resource over later: this record proves nothing any more."""
+        return any(
+            other.made is not None
+            and other.since > self.since
+            and (other.agent, other.application) != (self.agent, self.application)
+            for other in others
+        )
 
     def mark(self, fields: resource.Fields) -> inventory.Mark | None:
         """The mark on what is there with these fields, or None when this record proves nothing about it."""

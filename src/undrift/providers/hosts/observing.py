@@ -59,7 +59,9 @@ class Observer:
             record, live = self._book.record(owner, rid), found.get(rid)
             if record is None:
                 continue
-            if live is None and (record.made is None or record.deleting or rid not in ids):
+            if record.overtaken(self._book.records(rid)) or (
+                live is None and (record.made is None or record.deleting or rid not in ids)
+            ):
                 left[rid] = None
             elif record.intent is not None:
                 done = live is not None and live.mark is not None and live.mark.pending
@@ -79,7 +81,8 @@ class Observer:
                 self._book.drop(owner, rid)
             elif record != self._book.record(owner, rid):
                 self._book.stage(record)
-        unfinished = [transport.unfinished(path) for rid in left if (path := kinds.path_of(rid))]
+        own = (rid for rid, record in left.items() if record is not None or not self._book.records(rid))
+        unfinished = [transport.unfinished(path) for rid in own if (path := kinds.path_of(rid))]
         await self._host.change([transport.Remove(path, transport.Sort.FILE) for path in unfinished])
         await asyncio.to_thread(self._book.flush)
 

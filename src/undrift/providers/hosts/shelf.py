@@ -51,6 +51,9 @@ class Edit:
         return marks.File(records, (file.folders | self.made) - self.gone)
 
 
+_NO_EDIT: Final = Edit({})
+
+
 class Shelf:
     """All files of marks as they are on disk. `refresh` and `write` block; they belong in a thread.
 
@@ -100,7 +103,17 @@ class Shelf:
         """Bring edits to disk. Raises `TargetFull` and its like; then some may be there and others not."""
         with _explained(self.state, "writing marks in"), self._access.to(edits):
             for key, edit in edits.items():
-                self._write(key, edit.on(self.file(key)))
+                self._write(key, self._without_overtaken(edit, edits).on(self.file(key)))
+
+    def _without_overtaken(self, edit: Edit, edits: Mapping[marks.Key, Edit]) -> Edit:
+        """The edit, with what somebody took over meanwhile given up."""
+        records = dict(edit.records)
+        for rid, record in edit.records.items():
+            if record is not None:
+                others = (key for key in self.keys(rid) if rid not in edits.get(key, _NO_EDIT).records)
+                if record.overtaken(self.file(key).records[rid] for key in others):
+                    records[rid] = None
+        return dataclasses.replace(edit, records=records)
 
     def _write(self, key: marks.Key, file: marks.File) -> None:
         path = self._path(key)

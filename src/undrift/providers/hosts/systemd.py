@@ -71,11 +71,20 @@ class Systemd:
             await self._ask("stop", "--", unit)
         elif not alive:
             await self._ask("reset-failed", "--", unit, but_may_fail=True)
-            await self._ask("start", "--", unit)
+            await self._start("start", unit)
         elif any(before.get(part) != fields[part] for part in _DEFINITION):
-            await self._ask("restart", "--", unit)
+            await self._start("restart", unit)
         elif before.get("reload") != fields["reload"]:
             await self._ask("reload-or-restart", "--", unit)
+
+    async def _start(self, word: str, unit: str) -> None:
+        """A program that ends at once is no refusal: systemd goes on trying, and its health tells."""
+        try:
+            await self._ask(word, "--", unit)
+        except errors.ChangeRefused:
+            state = await self._ask("show", "--value", "--property=SubState", "--", unit, but_may_fail=True)
+            if state.strip() != "auto-restart":
+                raise
 
     async def remove(self, name: str) -> None:
         """See `managing.Manager`. A unit that the system brought along stays as it is."""
