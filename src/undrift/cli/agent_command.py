@@ -90,7 +90,7 @@ def command(*, verbose: bool, output: str | None, allow_force_push: bool, **give
     second one ends at once.
     """
     from undrift.agent import agent, logs
-    from undrift.config import settings
+    from undrift.config import decrypting, settings
 
     options: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     if allow_force_push:
@@ -98,7 +98,7 @@ def command(*, verbose: bool, output: str | None, allow_force_push: bool, **give
     read = settings.load(options, os.environ)
     logs.configure(verbose=verbose, text=None if output is None else output == "text")
     with asyncio.Runner(loop_factory=_loop) as runner:
-        runner.run(agent.run(read, None, _door))
+        runner.run(agent.run(read, decrypting.SopsDecryptor(read.age_key_file), _door))
     return telling.Exit.OK
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from undrift import errors, interfaces
-from undrift.config import configuration, reading
+from undrift.config import configuration, decrypting, reading
 from undrift.model import source
 from undrift.sources import directory
 
@@ -25,7 +25,7 @@ class Checkout:
     root: pathlib.Path
     path: str
     source: directory.DirectorySource
-    decryptor: interfaces.Decryptor | None = None
+    decryptor: interfaces.Decryptor
 
     async def read(self) -> configuration.Configuration:
         """The configuration as it stands in the working tree."""
@@ -61,7 +61,8 @@ def find(folder: pathlib.Path, path: str | None) -> Checkout:
         path = _ancestor(root) if folder == root else folder.relative_to(root).as_posix()
     elif not (root / path).is_dir():
         raise errors.UsageInvalid(f"{root} has no folder {path}", hint="correct --path")
-    return Checkout(root, path, directory.DirectorySource(root))
+    keys = os.environ.get("UNDRIFT_AGE_KEY_FILE", "")
+    return Checkout(root, path, directory.DirectorySource(root), decrypting.SopsDecryptor(keys))
 
 
 def _ancestor(root: pathlib.Path) -> str:

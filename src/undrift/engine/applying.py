@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeVar
 
 from undrift import errors, interfaces
-from undrift.engine import planning, waiting
+from undrift.engine import masking, planning, waiting
 from undrift.model import application, health, inventory, plan, resource
 
 _T = TypeVar("_T")
@@ -36,9 +36,8 @@ class Applier:
 
     async def observe(self, ids: Collection[resource.ResourceId]) -> resource.LiveState:
         """Look again, with a deadline."""
-        return await within(
-            self.observe_timeout, self.session.observe(ids, self.owner), "looking at the target"
-        )
+        look = self.session.observe(ids, self.owner)
+        return masking.live(await within(self.observe_timeout, look, "looking at the target"), self.desired)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ async def apply_plan(found: plan.Plan, applier: Applier) -> Applied:
             return Applied(tuple(results), live, health.Health(health.Status.DEGRADED, error.what), error)
     settled = await waiting.until_healthy(_declared(found.changes), applier.observe, _patience(applier))
     if settled.health.status is not health.Status.HEALTHY and settled.timed_out:
-        error = _not_healthy(settled)
+        error = _not_healthy(settled, applier)
     return Applied(tuple(results), settled.live, settled.health, error)
 
 
@@ -120,10 +119,12 @@ async def _apply_change(change: plan.Change, applier: Applier) -> plan.ChangeRes
             f"changing {change.id}",
             errors.OutcomeUnknown,
         )
-    except errors.OutcomeUnknown as error:
-        return plan.ChangeResult(change, plan.Outcome.UNKNOWN, error, clock() - begun)
     except errors.UndriftError as error:
-        return plan.ChangeResult(change, plan.Outcome.FAILED, error, clock() - begun)
+        told = masking.error(error, applier.desired)
+        told.origin = told.origin or (change.desired.origin if change.desired else None)
+        unknown = isinstance(error, errors.OutcomeUnknown)
+        outcome = plan.Outcome.UNKNOWN if unknown else plan.Outcome.FAILED
+        return plan.ChangeResult(change, outcome, told, clock() - begun)
     except Exception as error:  # noqa: BLE001 - a defect of a provider must not take the others down
         return plan.ChangeResult(change, plan.Outcome.UNKNOWN, defect(error), clock() - begun)
     return plan.ChangeResult(change, plan.Outcome.APPLIED, None, clock() - begun)
@@ -179,12 +180,14 @@ async def _unhealthy(found: plan.Plan, wave: plan.Wave, applier: Applier) -> err
     if not needed or not ids:
         return None
     settled = await waiting.until_healthy(ids, applier.observe, _patience(applier))
-    return None if settled.health.status is health.Status.HEALTHY else _not_healthy(settled)
+    return None if settled.health.status is health.Status.HEALTHY else _not_healthy(settled, applier)
 
 
-def _not_healthy(settled: waiting.Settled) -> errors.Unhealthy:
+def _not_healthy(settled: waiting.Settled, applier: Applier) -> errors.Unhealthy:
+    declared = applier.desired.resources.get(settled.worst) if settled.worst else None
     return errors.Unhealthy(
         f"{settled.worst} is {settled.health.status.value} after it was applied",
+        origin=declared.origin if declared else None,
         why=settled.health.reason,
         hint="see its logs; the next reconcile looks again",
     )

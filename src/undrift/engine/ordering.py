@@ -29,7 +29,7 @@ def order(changes: Sequence[plan.Change], kind_order: Sequence[str]) -> tuple[pl
     keys = {change.id: _key(change, ranks, len(ranks)) for change in changes}
     before = _edges(by_id)
     _promote(keys, before, by_id)
-    return _waves(_sorted(keys, before), by_id, keys, before)
+    return _waves(_sorted(keys, before, by_id), by_id, keys, before)
 
 
 def _key(change: plan.Change, ranks: Mapping[str, int], last: int) -> _Key:
@@ -73,7 +73,11 @@ def _upserts(change: plan.Change | None) -> bool:
     return change is not None and change.desired is not None
 
 
-def _sorted(keys: Mapping[resource.ResourceId, _Key], before: _Edges) -> list[resource.ResourceId]:
+def _sorted(
+    keys: Mapping[resource.ResourceId, _Key],
+    before: _Edges,
+    by_id: Mapping[resource.ResourceId, plan.Change],
+) -> list[resource.ResourceId]:
     waiting = {rid: len(before[rid]) for rid in keys}
     after: dict[resource.ResourceId, list[resource.ResourceId]] = defaultdict(list)
     for rid, needs in before.items():
@@ -90,12 +94,14 @@ def _sorted(keys: Mapping[resource.ResourceId, _Key], before: _Edges) -> list[re
             if not waiting[follower]:
                 heapq.heappush(ready, (keys[follower], follower))
     if len(done) < len(keys):
-        raise cycle(keys.keys() - set(done), before)
+        raise _cycle(keys.keys() - set(done), before, by_id)
     return done
 
 
-def cycle(
-    stuck: Iterable[resource.ResourceId], before: Mapping[resource.ResourceId, Iterable[resource.ResourceId]]
+def _cycle(
+    stuck: Iterable[resource.ResourceId],
+    before: _Edges,
+    by_id: Mapping[resource.ResourceId, plan.Change],
 ) -> errors.OrderCycle:
     """The error that spells out one circle among `stuck`."""
     left = set(stuck)
@@ -105,8 +111,10 @@ def cycle(
         trail.append(step)
         step = min(need for need in before[step] if need in left)
     circle = [*trail[trail.index(step) :], step]
+    declared = [change.desired for rid in circle if (change := by_id[rid]).desired is not None]
     return errors.OrderCycle(
         "resources depend on one another in a circle",
+        origin=next((one.origin for one in declared if one.origin), None),
         why=" needs ".join(str(rid) for rid in circle),
         hint="remove one of the dependsOn edges",
     )

@@ -27,7 +27,7 @@ class Settled:
 
     live: resource.LiveState
     health: health.Health
-    worst: str = ""
+    worst: resource.ResourceId | None = None
     timed_out: bool = False
 
 
@@ -52,6 +52,6 @@ def judge(ids: Collection[resource.ResourceId], live: resource.LiveState) -> Set
     """The health of the resources `ids` in one look: that of the worst."""
     single = {rid: live.resources[rid].health if rid in live.resources else health.MISSING for rid in ids}
     whole = health.worst(single.values())
-    worst = next((str(rid) for rid, one in single.items() if one.status is whole.status), "")
+    worst = next((rid for rid, one in single.items() if one.status is whole.status), None)
     named = health.Health(whole.status, whole.reason)
     return Settled(live, named, worst)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable
-from urllib import parse
 
 MASK = "***"
 _SHORTEST = 4
+_UNQUOTED = re.compile(rb"[^A-Za-z0-9_.~-]")
 _URL = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<user>[^/\s@]*)@")
 
 
@@ -35,4 +35,9 @@ def _forms(value: str) -> set[str]:
     raw = value.encode()
     encoded = {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
     lines = {line for line in value.splitlines() if len(line) >= _SHORTEST}
-    return {value, value.strip(), parse.quote(value, safe=""), *encoded, *lines} - {""}
+    return {value, value.strip(), _quoted(raw), *encoded, *lines} - {""}
+
+
+def _quoted(raw: bytes) -> str:
+    """As in a URL. `urllib` would bring the network with it, into places that know none."""
+    return _UNQUOTED.sub(lambda found: b"%%%02X" % found[0][0], raw).decode("ascii")

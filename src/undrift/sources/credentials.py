@@ -1,4 +1,4 @@
-"""Credentials from where a declaration says they are: an environment variable, or a file of the agent's host."""
+"""Credentials from where a declaration says they are: a variable, a file of the agent's host, an encrypted document."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ class EnvironmentSecrets:
 
     async def resolve(self, credential: source.Credential) -> str:
         """The value, without a final line break. Raises `CredentialMissing` that names the place, never the value."""
+        if credential.value is not None:
+            return str(credential.value.reveal())
         if credential.env:
             return _variable(credential.env)
         if credential.file:

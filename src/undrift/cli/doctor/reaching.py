@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from undrift import errors, plugins
 from undrift.agent import shapes
 from undrift.cli.doctor import finding, running
-from undrift.config import configuration, reading, settings
+from undrift.config import configuration, decrypting, reading, settings
 from undrift.model import source, target
 from undrift.sources import credentials, opening
 
@@ -50,7 +50,7 @@ async def _configuration(
     opened = pool.open(read.source)
     revision = await opened.resolve()
     artifact = await opened.fetch(revision, read.path)
-    return revision, await reading.read(artifact)
+    return revision, await reading.read(artifact, decrypting.SopsDecryptor(read.age_key_file))
 
 
 async def _target(place: target.Target) -> finding.Finding:

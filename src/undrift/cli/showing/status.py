@@ -125,6 +125,8 @@ def why(one: Mapping[str, Any]) -> str:
         return f"drift: {', '.join(one['drift'])}"
     if one["warnings"]:
         return f"{one['warnings'][0]['code']} {one['warnings'][0]['what']}"
+    if one["suspended"]:
+        return "suspended in Git"
     return str(one["health"]["reason"]) if one["health"]["status"] != "Healthy" else ""
 
 
