@@ -447,6 +447,13 @@ class RevisionHeldBack(GuardError):
     code = "UD614"
 
 
+class HandoverPending(GuardError):
+    """What an application no longer declares stays until those that take from it are known."""
+
+    code = "UD615"
+    waiting_helps = True
+
+
 # --- UD7xx ---------------------------------------------------------------------------------------------
 
 
@@ -560,7 +567,7 @@ def waiting_helps(error: UndriftError) -> bool:
 
 def kinds(kind: type[UndriftError] = UndriftError) -> dict[str, type[UndriftError]]:
     """Every class of the tree by its code, but the one that only gathers others."""
-    found = {} if kind is Several else {kind.code: kind}
+    found = {kind.code: kind} if "code" in vars(kind) and kind is not Several else {}
     for below in kind.__subclasses__():
         found |= kinds(below)
     return found
