@@ -319,11 +319,13 @@ Peers = Mapping[str, Peer]
 class Surroundings:
     """What an application sees of the others and of the world's time.
 
-    `project` is the one it belongs to; `source_url` the place its files come from.
+    `project` is the one it belongs to; `takers` may take from it what it lets go of, and nobody knows yet
+    whether they do; `source_url` is the place its files come from.
     """
 
     project: application.Project = application.DEFAULT_PROJECT
     peers: Peers = dataclasses.field(default_factory=dict)
     claims: inventory.Claims = dataclasses.field(default_factory=dict)
+    takers: frozenset[str] = frozenset()
     source_url: str = ""
     now: float = 0.0

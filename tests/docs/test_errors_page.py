@@ -88,7 +88,9 @@ def test_an_error_that_may_come_has_one_example_in_the_form_of_the_command_line(
     label, told = parsed(example)
 
     assert told["code"] == code
-    assert label == ("error" if not code.startswith("UD6") else "warning" if code == "UD604" else "stopped")
+    assert label == (
+        "error" if not code.startswith("UD6") else "warning" if code in {"UD604", "UD615"} else "stopped"
+    )
     again = [_plain(line) for line in telling.lines(told, label)]
     assert again == example.rstrip("\n").split("\n")
 

@@ -33,9 +33,9 @@ from undrift.agent import (
     worker,
     world,
 )
-from undrift.config import reading, settings
+from undrift.config import configuration, reading, settings
 from undrift.db import database
-from undrift.lib import atomic, sdnotify
+from undrift.lib import atomic, sdnotify, words
 from undrift.model import event, record, source
 from undrift.sources import credentials, opening
 
@@ -166,12 +166,13 @@ class _Agent:
         self._shared = shared
         self._door = door
         self._ending = ending
-        self._fleet = fleet.Fleet(shared)
+        self._fleet = fleet.Fleet(shared, self._run_what_is_served)
         self._leasing = leasing.Leasing(shared)
         self._worker = worker.Worker(shared, self._fleet)
         self._reader = reading.Reader(decryptor, _Directories(shared))
         self._workers: list[asyncio.Task[None]] = []
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._reading = asyncio.Lock()
+        self._tasks: dict[str, tuple[object, asyncio.Task[None]]] = {}
         self._config_digest = ""
 
     async def run(self) -> None:
@@ -185,7 +186,7 @@ class _Agent:
                 await self._ending.wait()
                 sdnotify.notify("STOPPING=1")
                 await self._finish()
-                for task in (*background, *self._tasks.values()):
+                for task in (*background, *(task for _, task in self._tasks.values())):
                     task.cancel()
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -263,31 +264,48 @@ class _Agent:
             _log.warning("the last configuration cannot be read either", **shapes.error(error))
 
     async def _read(self, poll: polling.Poll, revision: source.Revision) -> None:
-        path = self._shared.settings.path
-        digest = (await poll.digests(revision, [path])).get(path, "")
-        if digest == self._config_digest and not self._generates():
-            return
-        first = not self._shared.agent
-        artifact = await poll.fetch(revision, path)
-        found = await self._reader.read(artifact)
+        async with self._reading:
+            path = self._shared.settings.path
+            digest = (await poll.digests(revision, [path])).get(path, "")
+            if digest == self._config_digest and not self._generates():
+                return
+            artifact = await poll.fetch(revision, path)
+            found = await self._reader.read(artifact)
+            if await self._fleet.open_for_generators(found):
+                found = await self._reader.read(artifact)
+            await self._adopt(found)
+            self._config_digest = digest
+
+    async def _adopt(self, found: configuration.Configuration) -> None:
         for error in found.errors:
             _log.error("configuration", **shapes.error(error))
-        sources, places = await self._fleet.adopt(found)
-        self._config_digest = digest
-        for name in sources:
-            poll = self._shared.polls[name]
-            self._start(f"source {name}", functools.partial(poll.run, self._source_changed))
-        for name in places:
-            self._start(f"target {name}", functools.partial(self._watch, self._shared.places[name]))
+        first = not self._shared.agent
+        await self._fleet.adopt(found)
         await self._leasing.turn()
         self._leasing.wake()
         if first:
             self._ready(found.agents[self._shared.agent].workers)
 
+    def _run_what_is_served(self) -> None:
+        """A task for each source and target that is used; of those no longer used, or replaced, it ends."""
+        wanted: dict[str, tuple[object, _Work]] = {}
+        for name, poll in self._shared.polls.items():
+            if name != fleet.CONFIG:
+                wanted[f"source {name}"] = poll, functools.partial(poll.run, self._source_changed)
+        for name, place in self._shared.places.items():
+            wanted[f"target {name}"] = place, functools.partial(self._watch, place)
+        for name, (served, task) in list(self._tasks.items()):
+            if name not in wanted or wanted[name][0] is not served:
+                task.cancel()
+                del self._tasks[name]
+        for name, (served, work) in wanted.items():
+            if name not in self._tasks:
+                self._tasks[name] = served, self._group.create_task(_endless(name, work))
+
     def _generates(self) -> bool:
         """Whether applications are made from folders or files that may lie outside of the configuration."""
         found = self._shared.configuration
-        return found is None or any(one.generator for one in found.applications.values())
+        return found is None or bool(found.looked_into)
 
     def _ready(self, workers: int) -> None:
         self._workers = [
@@ -298,19 +316,13 @@ class _Agent:
         sdnotify.notify("READY=1", f"STATUS=serving {len(self._shared.tenants)} applications")
         _log.info("ready", agent=self._shared.agent, applications=len(self._shared.tenants))
 
-    def _start(self, name: str, work: _Work) -> None:
-        """A task of its own for a source or a target; one that was replaced ends."""
-        before = self._tasks.pop(name, None)
-        if before is not None:
-            before.cancel()
-        self._tasks[name] = self._group.create_task(_endless(name, work))
-
     async def _source_changed(self, poll: polling.Poll) -> None:
         """A new revision: only applications whose own files changed are looked at."""
         if poll.declared.name != fleet.CONFIG:
             self._tell_source(poll)
         if poll.revision is None or poll.error is not None:
             return
+        await self._generate_anew(poll)
         using = [
             one
             for one in self._shared.tenants.values()
@@ -328,6 +340,18 @@ class _Agent:
             if digest != one.source_digest:
                 one.source_digest = digest
                 self._shared.queue.put(one.name, queue.Urgency.CHANGE)
+
+    async def _generate_anew(self, poll: polling.Poll) -> None:
+        """Read the configuration once more where its generators look into a source that has changed."""
+        found, config = self._shared.configuration, self._shared.polls[fleet.CONFIG]
+        if poll is config or config.revision is None or found is None:
+            return
+        if poll.declared.name in found.looked_into:
+            try:
+                await self._read(config, config.revision)
+            except errors.UndriftError as error:
+                _log.error("configuration cannot be used", **shapes.error(error))
+                self._tell_failed("config", record.Phase.LOAD, error, str(config.revision))
 
     def _tell_source(self, poll: polling.Poll) -> None:
         """A source that fails, or is well again, is told once."""
@@ -370,14 +394,11 @@ class _Agent:
         """A new database finds approvals and holds again in the audit log."""
         if not self._shared.database.fresh:
             return
-        for one in self._shared.audit.read():
-            name, by = str(one.get("application", "")), str(one.get("by", ""))
-            if one.get("order") == "approve":
-                approval = record.Approval(name, str(one.get("digest", "")), by, float(one.get("at", 0)))
-                await self._shared.database.approve(approval)
-            elif one.get("order") == "hold" and float(one.get("until", 0)) > self._shared.clock.now():
-                held = record.Hold(name, float(one["until"]), by, str(one.get("reason", "")))
-                await self._shared.database.hold(held, name)
+        orders = await asyncio.to_thread(self._shared.audit.read)
+        for approval in audit.approvals(orders):
+            await self._shared.database.approve(approval)
+        for held in audit.holds(orders, self._shared.clock.now()):
+            await self._shared.database.hold(held, held.application)
 
     async def _retain(self) -> None:
         while True:
@@ -409,13 +430,16 @@ class _Directories:
         """See `config.elements.Directories`; what did not change is not read again."""
         poll = self._shared.polls.get(name)
         if poll is None:
-            raise errors.ReferenceUnknown(f"source {name} is not open")
-        revision = await poll.resolve()
-        known = self._kept.get((name, path))
+            known = [one for one in self._shared.polls if one != fleet.CONFIG]
+            raise errors.ReferenceUnknown(
+                f"Source {name} is not declared", hint=words.suggestion(name, known)
+            )
+        revision = poll.revision or await poll.resolve()
+        kept = self._kept.get((name, path))
         digests = await poll.digests(revision, [path])
-        if known is None or known.digest != digests.get(path):
-            known = self._kept[name, path] = await poll.fetch(revision, path)
-        return known
+        if kept is None or kept.digest != digests.get(path):
+            kept = self._kept[name, path] = await poll.fetch(revision, path)
+        return kept
 
 
 async def _endless(name: str, work: _Work) -> None:

@@ -10,10 +10,11 @@ import asyncio
 import json
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from undrift import errors
+from undrift.model import record
 
 
 class Audit:
@@ -55,3 +56,28 @@ class Audit:
             except ValueError:
                 continue
         return found
+
+
+def approvals(orders: Iterable[Mapping[str, Any]]) -> Iterator[record.Approval]:
+    """The approvals among orders, the oldest first."""
+    for one in orders:
+        if one.get("order") == "approve":
+            yield record.Approval(
+                str(one.get("application", "")),
+                str(one.get("digest", "")),
+                str(one.get("by", "")),
+                float(one.get("at", 0)),
+            )
+
+
+def holds(orders: Iterable[Mapping[str, Any]], now: float) -> Iterator[record.Hold]:
+    """The holds that are in force after all the orders: not lifted since, and not over."""
+    found: dict[str, record.Hold] = {}
+    for one in orders:
+        name = str(one.get("application", ""))
+        if one.get("order") == "resume":
+            found.pop(name, None)
+        elif one.get("order") == "hold":
+            until = float(one.get("until", 0))
+            found[name] = record.Hold(name, until, str(one.get("by", "")), str(one.get("reason", "")))
+    yield from (held for held in found.values() if held.until > now)

@@ -8,13 +8,13 @@ document is broken stays exactly as it was.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import structlog
 
 from undrift import errors
-from undrift.agent import polling, queue, sessions, tenant, world
-from undrift.config import configuration, keeping
+from undrift.agent import polling, queue, sessions, shapes, tenant, world
+from undrift.config import configuration, keeping, references
 from undrift.lib import canonical
 from undrift.model import application, source
 
@@ -23,23 +23,35 @@ CONFIG = "config"
 
 
 class Fleet:
-    """Applies configurations to the shared state."""
+    """Applies configurations to the shared state; `changed` is called when polls or places came or went."""
 
-    def __init__(self, shared: world.Shared) -> None:
+    def __init__(self, shared: world.Shared, changed: Callable[[], None]) -> None:
         self._shared = shared
+        self._changed = changed
         self._exhumed = False
+        self._declared: configuration.Configuration
 
-    async def adopt(self, found: configuration.Configuration) -> tuple[frozenset[str], frozenset[str]]:
-        """Make a configuration the one in force. Returns names of sources that are new, and of places."""
+    async def open_for_generators(self, found: configuration.Configuration) -> bool:
+        """Open the sources that only generators look into; whether there was anything to open."""
+        new = found.looked_into & found.sources.keys() - self._shared.polls.keys()
+        await self._open(found.looked_into, found)
+        for name in new:
+            await self._shared.polls[name].ask()
+        return bool(new)
+
+    async def adopt(self, found: configuration.Configuration) -> None:
+        """Make a configuration the one in force."""
         shared = self._shared
         shared.agent = found.identify(shared.agent or shared.settings.agent).name
-        shared.configuration = found
         shared.recorder.notifiers = found.notifiers
         if not self._exhumed:
             await self._exhume(found)
-        places = await self._serve(found)
+        self._declared = found
+        found = self._enforce()
+        shared.takers = _takers(found)
+        await self._serve(found)
         serving = found.serving(shared.agent)
-        sources = await self._open({one.source.name for one in serving.values()}, found)
+        await self._open({one.source.name for one in serving.values()} | found.looked_into, found)
         self._leave(found, serving.keys())
         for name, declared in serving.items():
             self._settle(declared, found.digests.get(name, ""))
@@ -47,7 +59,39 @@ class Fleet:
             if name in shared.tenants:
                 shared.tenants[name].trouble = faults
         await self._bury(serving.values())
-        return sources, places
+        await self._close_unused()
+
+    def _enforce(self) -> configuration.Configuration:
+        """Put what is declared in force; a target that was removed while it is in use stays."""
+        shared, found = self._shared, self._declared
+        before = {name: place.declared for name, place in shared.places.items()}
+        users = {name: one.application.target for name, one in shared.tenants.items()}
+        targets, in_use = references.keep_targets(before, found, users)
+        told = shared.configuration.errors if shared.configuration else ()
+        for error in in_use:
+            if str(error) not in {str(one) for one in told}:
+                _log.error("configuration", **shapes.error(error))
+        shared.configuration = dataclasses.replace(found, targets=targets, errors=(*found.errors, *in_use))
+        return shared.configuration
+
+    async def _close_unused(self) -> None:
+        """Let go of targets that are nobody's any more, and of sources that nothing is read from."""
+        shared = self._shared
+        found = shared.configuration
+        if found is None:
+            return
+        used = {one.application.target for one in shared.tenants.values()}
+        ours = {name for name, one in found.targets.items() if one.agent == shared.agent}
+        for name in shared.places.keys() - ours - used:
+            await shared.places.pop(name).drop()
+        read = {
+            one.application.source.name
+            for one in shared.tenants.values()
+            if not one.application.decommissioned
+        }
+        for name in shared.polls.keys() - read - found.looked_into - {CONFIG}:
+            await shared.polls.pop(name).close()
+        self._changed()
 
     def _settle(self, declared: application.Application, digest: str) -> None:
         """A tenant for an application, new or changed."""
@@ -70,6 +114,9 @@ class Fleet:
             if name in serving or known.application.decommissioned:
                 continue
             if name in moved and name not in found.applications:
+                self._remove(name)
+            elif name in found.applications:
+                _log.info("application is another agent's now", application=name)
                 self._remove(name)
             elif found.may_remove(known.application):
                 self._decommission(known, found)
@@ -102,6 +149,8 @@ class Fleet:
             await self._shared.database.release(self._shared.holder, [name])
         self._remove(name)
         _log.info("application is gone", application=name)
+        self._enforce()
+        await self._close_unused()
 
     async def _exhume(self, found: configuration.Configuration) -> None:
         """Applications that left Git while no agent was running."""
@@ -122,10 +171,9 @@ class Fleet:
             self._shared.tenants[name] = known
             self._decommission(known, found)
 
-    async def _serve(self, found: configuration.Configuration) -> frozenset[str]:
+    async def _serve(self, found: configuration.Configuration) -> None:
         """Places for the targets that are ours; one whose declaration changed gets new sessions."""
         shared = self._shared
-        new: set[str] = set()
         for name, declared in found.targets.items():
             known = shared.places.get(name)
             if declared.agent != shared.agent or (known is not None and known.declared == declared):
@@ -138,14 +186,11 @@ class Fleet:
             if known is not None:
                 await known.drop()
             shared.places[name] = sessions.Place(declared, provider, shared.secrets)
-            new.add(name)
-        return frozenset(new)
 
-    async def _open(self, names: set[str], found: configuration.Configuration) -> frozenset[str]:
-        """Polls for the sources in use; those no longer used are closed."""
+    async def _open(self, names: Collection[str], found: configuration.Configuration) -> None:
+        """Polls for the sources in use, new ones for those that are declared anew."""
         shared = self._shared
-        new: set[str] = set()
-        for name in names - {CONFIG}:
+        for name in set(names) - {CONFIG}:
             declared: source.Source | None = found.sources.get(name)
             known = shared.polls.get(name)
             if declared is None or (known is not None and known.declared == declared):
@@ -153,11 +198,6 @@ class Fleet:
             if known is not None:
                 await known.close()
             shared.polls[name] = polling.Poll(declared, shared.sources.open(declared))
-            new.add(name)
-        used = {one.application.source.name for one in shared.tenants.values()}
-        for name in shared.polls.keys() - names - used - {CONFIG}:
-            await shared.polls.pop(name).close()
-        return frozenset(new)
 
     async def _bury(self, serving: Iterable[application.Application]) -> None:
         """Keep the last documents, of those that changed."""
@@ -169,3 +209,11 @@ class Fleet:
                 documents[one.name] = keeping.pack(one, shared.places[one.target].declared)
                 known.buried = known.digest
         await shared.database.bury(documents)
+
+
+def _takers(found: configuration.Configuration) -> dict[str, list[str]]:
+    takers: dict[str, list[str]] = {}
+    for name, one in found.applications.items():
+        for giver in one.takes_from:
+            takers.setdefault(giver, []).append(name)
+    return takers

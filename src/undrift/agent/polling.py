@@ -26,9 +26,15 @@ class Poll:
         self.failures = 0
         self._expected = asyncio.Event()
         self._asked = asyncio.Lock()
+        self._told = asyncio.Event()
+        self._told.set()
 
     async def resolve(self) -> source.Revision:
-        """The revision found by the last poll, or a poll where there was none. Raises what it raised."""
+        """The revision found by the last poll, or a poll where there was none. Raises what it raised.
+
+        A new revision is given out once it has been told: what it declares is then known of all applications.
+        """
+        await self._told.wait()
         if self._unknown():
             async with self._asked:
                 if self._unknown():
@@ -73,7 +79,7 @@ class Poll:
         """Poll for ever: at the interval, sooner when expected, with back-off while the source fails."""
         while True:
             if await self.ask():
-                await changed(self)
+                await self._tell(changed)
             self._expected.clear()
             pause = self.declared.interval * (0.9 + random.random() / 5)  # noqa: S311 - spreads load
             if self.failures:
@@ -84,6 +90,13 @@ class Poll:
                     await self._expected.wait()
             except TimeoutError:
                 continue
+
+    async def _tell(self, changed: _Changed) -> None:
+        self._told.clear()
+        try:
+            await changed(self)
+        finally:
+            self._told.set()
 
     async def digests(self, revision: source.Revision, paths: Sequence[str]) -> Mapping[str, str]:
         """See `interfaces.Source`."""

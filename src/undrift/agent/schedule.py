@@ -27,7 +27,8 @@ def next_look(
         if not retry.limit or failures <= retry.limit:
             pause = backoff.Backoff(retry.first, retry.cap, retry.factor)
             return min(regular, pause.delay(failures, chance))
-    if waits_for_owner(told) or any(isinstance(stop, errors.DependencyNotReady) for stop in _stops(told)):
+    depends = any(isinstance(stop, errors.DependencyNotReady) for stop in _stops(told))
+    if depends or waits_for_owner(told) or waits_for_taker(told):
         # An application that another replica works on wakes nobody here.
         return min(regular, _ELSEWHERE)
     opens = _opens(subject, told, now)
@@ -42,6 +43,11 @@ def waits_for_owner(told: record.Reconciliation | None) -> bool:
     """Whether an application waits until somebody else lets go of what it declares."""
     waiting = (errors.AdoptionRequired, errors.ClaimedTwice)
     return told is not None and any(isinstance(stop, waiting) for stop in _stops(told))
+
+
+def waits_for_taker(told: record.Reconciliation | None) -> bool:
+    """Whether something stays only until it is known who takes it."""
+    return told is not None and told.plan is not None and bool(told.plan.awaited)
 
 
 def _stops(told: record.Reconciliation) -> tuple[errors.GuardError, ...]:

@@ -84,7 +84,7 @@ def planned(value: plan.Plan, verdict: plan.Verdict | None) -> dict[str, Any]:
         "revision": value.lock.revision,
         "inputs": dict(value.lock.inputs),
         "waves": [[change(one) for one in wave.changes] for wave in value.waves],
-        "withheld": [change(one) for one in value.withheld],
+        "withheld": [change(one) for one in (*value.withheld, *value.awaited)],
         "owned": value.owned,
         "unchanged": value.unchanged,
         "stops": [error(stop) for stop in verdict.stops] if verdict else [],

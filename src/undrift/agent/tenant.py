@@ -16,6 +16,8 @@ class Tenant:
 
     `trouble` are errors of its document while the last good one stays in force. `retry` is a person's order.
     `let_go` tells that its last rendering declares less on its target than the one before.
+    `news` tells that its last reconcile ended otherwise than the one before. `rendered` names what a taker was
+    rendered from when it was last written down for others.
     `generation` counts reconciles, for those who wait for one.
     """
 
@@ -32,6 +34,8 @@ class Tenant:
     looked: float = 0.0
     ids: frozenset[resource.ResourceId] = frozenset()
     let_go: bool = False
+    news: bool = False
+    rendered: str = ""
     buried: str = ""
     generation: int = 0
     finished: asyncio.Condition = dataclasses.field(default_factory=asyncio.Condition, repr=False)

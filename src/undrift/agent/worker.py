@@ -9,7 +9,7 @@ import secrets
 import structlog
 
 from undrift import errors, interfaces
-from undrift.agent import fleet, queue, schedule, sessions, shapes, tenant, world
+from undrift.agent import fleet, handing, queue, schedule, sessions, shapes, tenant, world
 from undrift.engine import reconciling
 from undrift.model import application, record
 
@@ -23,6 +23,7 @@ class Worker:
     def __init__(self, shared: world.Shared, owner: fleet.Fleet) -> None:
         self._shared = shared
         self._fleet = owner
+        self._handing = handing.Handing(shared)
         self.stopping = False
 
     async def run(self) -> None:
@@ -58,7 +59,7 @@ class Worker:
             application=known.application,
             config_digest=known.digest,
             memory=memory,
-            surroundings=await self._surroundings(known.application),
+            surroundings=await self._surroundings(known),
             retry=known.retry,
             dry=dry,
         )
@@ -99,6 +100,9 @@ class Worker:
     ) -> reconciling.World:
         shared = self._shared
         poll = shared.polls.get(known.application.source.name)
+        if poll is None and known.application.decommissioned:
+            # Nothing of what left Git is read any more; its source may have left with it.
+            poll = shared.polls.get(fleet.CONFIG)
         if poll is None:
             raise errors.ReferenceUnknown(f"source {known.application.source.name} is not open")
         while len(shared.cache) > _CACHE:
@@ -117,8 +121,8 @@ class Worker:
             version=shared.version,
         )
 
-    async def _surroundings(self, subject: application.Application) -> interfaces.Surroundings:
-        shared = self._shared
+    async def _surroundings(self, known: tenant.Tenant) -> interfaces.Surroundings:
+        shared, subject = self._shared, known.application
         found = shared.configuration
         projects = found.projects if found else {}
         poll = shared.polls.get(subject.source.name)
@@ -129,7 +133,8 @@ class Worker:
                 for name in subject.depends_on
                 if name in shared.tenants
             },
-            claims=shared.claims.others(subject.target, subject.name),
+            claims=await self._handing.claims(known),
+            takers=await self._handing.undecided(known),
             source_url=poll.declared.url if poll else "",
             now=shared.clock.now(),
         )
@@ -156,6 +161,7 @@ class Worker:
         known.retry = False
         if told.results:
             known.changed = known.looked
+        known.news = before is None or before.ending is not told.ending or bool(told.results)
         self._claim(known, told)
         shared.recorder.record(before, told, known.looked)
         try:
@@ -168,6 +174,7 @@ class Worker:
             if dataclasses.replace(after, inventory=fresh.inventory) != fresh:
                 await shared.database.settle(lease, known.name, after)
             known.memory = after
+            await self._handing.note(known, told)
         except errors.LeaseLost:
             known.lease, known.memory = None, None
         except errors.DatabaseError as error:
@@ -196,7 +203,7 @@ class Worker:
         if _gone(known, told):
             await self._fleet.forget(known.name)
             return
-        if told.results or known.in_sync or known.let_go:
+        if known.news or known.let_go or known.application.takes_from:
             self._wake_others(known)
         soon = told.results and told.failure is None
         pause = (
@@ -207,12 +214,13 @@ class Worker:
         shared.queue.put(known.name, queue.Urgency.TIMER, pause)
 
     def _wake_others(self, known: tenant.Tenant) -> None:
-        """Those that wait for this one to be well, or for it to let go of what they declare now."""
+        """Those that wait for this one to be well, to let go of what they declare, or to say what it takes."""
         changed = known.let_go or (known.told is not None and bool(known.told.results))
         for other in self._shared.tenants.values():
             depends = known.name in other.application.depends_on and not other.in_sync
             beside = changed and other.application.target == known.application.target
-            if depends or (beside and schedule.waits_for_owner(other.told)):
+            gives = other.name in known.application.takes_from and schedule.waits_for_taker(other.told)
+            if depends or gives or (beside and schedule.waits_for_owner(other.told)):
                 self._shared.queue.put(other.name, queue.Urgency.CHANGE)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 from undrift import interfaces, plugins
 from undrift.agent import audit, claiming, polling, queue, recorder, sessions, tenant
@@ -17,7 +18,8 @@ class Shared:
     """Collaborators that live as long as the process, and the state that grows from configuration.
 
     `holder` names this process among those that share the database; `key` fingerprints secrets. `agent` is
-    the declared name, "" until the configuration was read.
+    the declared name, "" until the configuration was read. `takers` maps an application to those that say
+    `takesFrom` of it.
     """
 
     settings: settings.Settings
@@ -35,6 +37,7 @@ class Shared:
     started: float
     agent: str = ""
     configuration: configuration.Configuration | None = None
+    takers: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     tenants: dict[str, tenant.Tenant] = dataclasses.field(default_factory=dict)
     places: dict[str, sessions.Place] = dataclasses.field(default_factory=dict)
     polls: dict[str, polling.Poll] = dataclasses.field(default_factory=dict)

@@ -41,6 +41,7 @@ class Material:
     spoiled: Sequence[declared.Spoiled] = ()
     errors: Sequence[errors.UndriftError] = ()
     unreadable_files: frozenset[str] = frozenset()
+    looked_into: frozenset[str] = frozenset()
     complete: bool = True
 
 
@@ -73,6 +74,7 @@ def assemble(material: Material, memo: Memo) -> configuration.Configuration:
         mentioned=_mentioned(material, index),
         digests={name: each.digest for name, each in applications.items()},
         unreadable_files=material.unreadable_files,
+        looked_into=material.looked_into,
         complete=material.complete,
     )
 

@@ -20,7 +20,7 @@ class Configuration:
     all such documents as (kind, name), `mentioned` every word in them. `digests` maps an application to a digest of the documents it is
     declared by (its own and its target's), for the `config` entry of an `InputLock`.
 
-    `unreadable_files` are files (paths from the root of the repository) that could not be read. `complete` is
+    `looked_into` names the sources in which generators look for folders or files. `unreadable_files` are files (paths from the root of the repository) that could not be read. `complete` is
     False when a document of ours may be lost: its file cannot be read, or it has no name. Then nobody knows
     which applications were removed: ask `may_remove`.
     """
@@ -38,6 +38,7 @@ class Configuration:
     mentioned: frozenset[str] = dataclasses.field(default=frozenset(), repr=False)
     digests: Mapping[str, str] = dataclasses.field(default_factory=dict)
     unreadable_files: frozenset[str] = frozenset()
+    looked_into: frozenset[str] = frozenset()
     complete: bool = True
 
     @property

@@ -53,6 +53,13 @@ class DataParser(Protocol):
         ...
 
 
+def sources(generator: generation.ApplicationGenerator) -> Iterator[str]:
+    """The names of the sources that a generator looks into."""
+    for outer in generator.spec.generators:
+        for each in (outer, *(outer.matrix or ())):
+            yield from (one.source for one in (each.directories, each.files) if one is not None)
+
+
 async def find(
     generator: declared.Declared[generation.ApplicationGenerator], around: Surroundings
 ) -> tuple[Element, ...]:

@@ -59,6 +59,7 @@ class Reader:
         parsed, opened = await self._parse(artifact)
         sound = [each for one in parsed for each in one.sound]
         spoiled = [each for one in parsed for each in one.spoiled]
+        looked_into = {name for each in _generators(sound) for name in elements.sources(each.document)}
         around = elements.Surroundings(artifact, self._directories, parsing.parse_data)
         for each in _generators(sound):
             made = await generating.generate(each, around, self._generated)
@@ -79,6 +80,7 @@ class Reader:
                 *(error for one in parsed for error in one.errors),
                 *(error for one in reported for error in one.unreadable),
             ],
+            looked_into=frozenset(looked_into),
             unreadable_files=frozenset(opened.closed | {one.file for one in unreadable}),
             complete=not opened.closed and not reported and not any(one.lost for one in parsed),
         )

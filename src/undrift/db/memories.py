@@ -134,10 +134,19 @@ def rename(connection: sa.Connection, old: str, new: str) -> bool:
         tables.inventory,
         tables.journal,
         tables.claims,
-        tables.tombstones,
     ):
         connection.execute(sa.update(table).where(table.c.application == old).values(application=new))
+    _rename_tombstone(connection, old, new)
     return True
+
+
+def _rename_tombstone(connection: sa.Connection, old: str, new: str) -> None:
+    """What was kept under the new name already is younger."""
+    name = tables.tombstones.c.application
+    if connection.execute(sa.select(name).where(name == new)).first() is None:
+        connection.execute(sa.update(tables.tombstones).where(name == old).values(application=new))
+    else:
+        connection.execute(sa.delete(tables.tombstones).where(name == old))
 
 
 def tombstones(connection: sa.Connection) -> dict[str, Mapping[str, object]]:

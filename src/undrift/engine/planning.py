@@ -25,6 +25,7 @@ def make_plan(situation: plan.Situation) -> plan.Plan:
         digest=digesting.digest(described),
         waves=waves,
         withheld=tuple(draft.withheld),
+        awaited=tuple(draft.awaited),
         blocks=tuple(draft.blocks),
         owned=draft.owned + unchanged,
         unchanged=unchanged,
@@ -57,6 +58,7 @@ class _Draft:
         self.policy = situation.application.policy
         self.changes: list[plan.Change] = []
         self.withheld: list[plan.Change] = []
+        self.awaited: list[plan.Change] = []
         self.blocks: list[plan.Block] = []
         self.owned = 0
         self._moved: set[resource.ResourceId] = set()
@@ -232,14 +234,14 @@ class _Draft:
         if found.id in self.situation.claims:
             return
         if self._orphans():
-            self.changes.append(
-                plan.Change(plan.Action.RELEASE, found.id, plan.Reason.OWNERSHIP, None, found)
-            )
-            return
-        fields = tuple(plan.FieldChange(name, value, None) for name, value in found.fields.items())
-        change = plan.Change(plan.Action.DELETE, found.id, plan.Reason.PRUNE, None, found, fields)
-        if not self._prunes() or self._protected(found):
+            change = plan.Change(plan.Action.RELEASE, found.id, plan.Reason.OWNERSHIP, None, found)
+        else:
+            fields = tuple(plan.FieldChange(name, value, None) for name, value in found.fields.items())
+            change = plan.Change(plan.Action.DELETE, found.id, plan.Reason.PRUNE, None, found, fields)
+        if change.action is plan.Action.DELETE and (not self._prunes() or self._protected(found)):
             self.withheld.append(change)
+        elif self.situation.takers:
+            self.awaited.append(change)
         else:
             self.changes.append(change)
 
@@ -286,6 +288,21 @@ def protected(withheld: tuple[plan.Change, ...], policy: application.Policy) -> 
         )
         for change in withheld
         if change.action is plan.Action.DELETE
+    )
+
+
+def awaited(changes: tuple[plan.Change, ...], takers: frozenset[str]) -> tuple[errors.HandoverPending, ...]:
+    """A warning that something stays, because another application may take it over."""
+    if not changes:
+        return ()
+    names = ", ".join(sorted(takers))
+    more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
+    return (
+        errors.HandoverPending(
+            f"{changes[0].id}{more} stays until it is known who takes it",
+            why=f"it is no longer declared here; {names} may take it over, but could not be rendered yet",
+            hint=f"nothing to do if that ends by itself; else see `undrift status {min(takers)}`",
+        ),
     )
 
 

@@ -14,7 +14,17 @@ from collections.abc import Awaitable, Iterator
 from typing import TypeVar
 
 from undrift import errors, interfaces
-from undrift.engine import applying, choosing, digesting, guarding, owning, planning, rendering, waiting
+from undrift.engine import (
+    applying,
+    choosing,
+    digesting,
+    guarding,
+    masking,
+    owning,
+    planning,
+    rendering,
+    waiting,
+)
 from undrift.model import (
     application,
     health,
@@ -174,6 +184,7 @@ class _Story:
                 "looking at the target",
                 self.world.observe_timeout,
             )
+            live = masking.live(live, prepared.desired)
         situation = plan.Situation(
             application=self.application,
             owner=self.owner,
@@ -183,6 +194,7 @@ class _Story:
             inventory=known,
             capabilities=self.world.provider.capabilities(self.world.target),
             claims=self.subject.surroundings.claims,
+            takers=self.subject.surroundings.takers,
             key=self.world.key,
         )
         self._tell(applied_revision=prepared.revision, desired=prepared.desired)
@@ -265,7 +277,8 @@ class _Story:
     ) -> record.Reconciliation:
         """Nothing was changed: all is as declared, or a guard stopped the plan, or this was only a look."""
         judged = waiting.judge(situation.desired.resources, situation.live)
-        ending = record.Ending.IN_SYNC if verdict.go and found.empty else record.Ending.WAITING
+        done = verdict.go and found.empty and not found.awaited
+        ending = record.Ending.IN_SYNC if done else record.Ending.WAITING
         if chosen.failure is not None:
             ending = record.Ending.FAILED
         self._tell(ending=ending, health=judged.health, warnings=self._warnings(found, situation))
@@ -273,7 +286,8 @@ class _Story:
 
     def _warnings(self, found: plan.Plan, situation: plan.Situation) -> tuple[errors.UndriftError, ...]:
         kept = planning.protected(found.withheld, self.application.policy)
-        return (*situation.desired.warnings, *kept)
+        awaited = planning.awaited(found.awaited, situation.takers)
+        return (*situation.desired.warnings, *kept, *awaited)
 
     async def _apply(
         self,

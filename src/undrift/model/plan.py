@@ -91,7 +91,8 @@ class Block:
 class Plan:
     """What will be done, in order; the object that is shown, approved by its digest, and applied.
 
-    `withheld` are differences that the policy leaves alone (self-heal or prune off); `blocks` stop it.
+    `withheld` are differences that the policy leaves alone (self-heal or prune off), `awaited`
+    removals of what another application may take over; `blocks` stop it.
     `owned` is how many resources the application owns, `unchanged` how many are as declared.
     """
 
@@ -100,6 +101,7 @@ class Plan:
     digest: str
     waves: tuple[Wave, ...] = ()
     withheld: tuple[Change, ...] = ()
+    awaited: tuple[Change, ...] = ()
     blocks: tuple[Block, ...] = ()
     owned: int = 0
     unchanged: int = 0
@@ -166,8 +168,8 @@ class Verdict:
 class Situation:
     """Everything that planning may look at; nothing in it can change anything.
 
-    `claims` tells what other applications on the target declare; `key` makes digests of secrets that
-    cannot be guessed.
+    `claims` tells what other applications on the target declare, `takers` names those that may take from this
+    one and whose declarations are not known yet; `key` makes digests of secrets that cannot be guessed.
     """
 
     application: application.Application
@@ -178,5 +180,6 @@ class Situation:
     inventory: inventory.Inventory
     capabilities: target.Capabilities
     claims: Mapping[identity.ResourceId, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    takers: frozenset[str] = frozenset()
     previews: Previews = NO_PREVIEWS
     key: bytes = b""

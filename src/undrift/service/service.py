@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from undrift import errors, interfaces
-from undrift.agent import queue, shapes, tenant, worker, world
+from undrift.agent import queue, schedule, shapes, tenant, worker, world
 from undrift.lib import words
 from undrift.model import event, record
 
@@ -333,7 +333,7 @@ def _state(known: tenant.Tenant, failing: bool, drifting: int, busy: bool) -> st
         return "reconciling" if busy else "unknown"
     if failing:
         return "failing"
-    if known.told.verdict is not None and known.told.verdict.stops:
+    if schedule.waits_for_taker(known.told) or (known.told.verdict is not None and known.told.verdict.stops):
         return "waiting"
     if drifting and not known.told.results:
         return "drifting"
