@@ -21,6 +21,7 @@ _ELSEWHERE = {
     "pg_ctl": ["usr/lib/postgresql/*/bin/pg_ctl"],
     "postgres": ["usr/lib/postgresql/*/bin/postgres"],
     "psql": ["usr/lib/postgresql/*/bin/psql"],
+    "libfaketime": ["usr/lib/*/faketime/libfaketime.so.1"],
     "docker-registry": ["usr/bin/registry", "usr/local/bin/registry"],
 }
 

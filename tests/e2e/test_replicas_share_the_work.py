@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import pathlib
+import signal
 import subprocess
 from collections.abc import Iterator
 
@@ -115,3 +116,48 @@ def test_what_one_did_the_other_goes_on_with(world: World, second: Second) -> No
 
     assert before
     assert pathlib.Path(world.target / "a").stat().st_ino != before
+
+
+SLOW = """\
+apiVersion: undrift.dev/hosts/v1
+kind: Host
+spec:
+  files: [{path: /version, content: "%s"}]
+  commands:
+    - {name: a, command: [sh, -c, "sleep 1; echo a >> log"], directory: /, runAgain: "%s"}
+    - {name: b, command: [sh, -c, "sleep 1; echo b >> log"], directory: /, runAgain: "%s", dependsOn: [Command/a]}
+    - {name: c, command: [sh, -c, "sleep 1; echo c >> log"], directory: /, runAgain: "%s", dependsOn: [Command/b]}
+    - {name: d, command: [sh, -c, "sleep 1; echo d >> log"], directory: /, runAgain: "%s", dependsOn: [Command/c]}
+"""
+
+
+def test_who_was_paused_past_its_lease_yields(world: World, second: Second) -> None:
+    """One is stopped in the middle of a plan, the other takes over; the first makes at most one late change."""
+    world.declare("site")
+    world.write("site/host.yaml", SLOW % (1, 1, 1, 1, 1))
+    world.push()
+    world.start(shared(world, world.command()))
+    log = world.target / "log"
+    world.until(lambda: log.exists() and log.read_text(encoding="ascii").startswith("a\n"))
+    paused = world.process
+    assert paused is not None
+    paused.send_signal(signal.SIGSTOP)
+    try:
+        second.start()
+        world.write("site/host.yaml", SLOW % (2, 2, 2, 2, 2))
+        world.push()
+        world.process = None
+        world.until(lambda: served(second.client) == {"site"})
+        world.until(lambda: (world.target / "version").read_text(encoding="ascii") == "2")
+        world.until(lambda: served(second.client) == {"site"})
+        done = log.read_text(encoding="ascii").splitlines()
+    finally:
+        world.process = paused
+        paused.send_signal(signal.SIGCONT)
+
+    world.until(lambda: world.glance("site").get("holder") == second.client.agent()["holder"])
+    world.until(lambda: served(second.client) == {"site"})
+    assert len(log.read_text(encoding="ascii").splitlines()) <= len(done) + 1
+    assert (world.target / "version").read_text(encoding="ascii") == "2"
+    assert done[-4:] == ["a", "b", "c", "d"]
+    assert "lease" in world.log.read_text(encoding="utf-8")

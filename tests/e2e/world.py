@@ -113,7 +113,7 @@ class World:
         ]  # fmt: skip
 
     def start(self, command: list[str] | None = None) -> None:
-        """Start the agent and wait until it answers."""
+        """Start the agent."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command or self.command(),

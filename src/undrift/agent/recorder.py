@@ -23,6 +23,7 @@ from undrift.model import event, notifier, plan, record
 
 _log = structlog.get_logger("undrift")
 _PAUSE = 0.2
+_KEPT = 10_000
 
 
 class Recorder:
@@ -91,14 +92,21 @@ class Recorder:
         reconciles, events, messages = self._reconciles, self._events, self._messages
         self._reconciles, self._events, self._messages = [], [], []
         try:
-            if reconciles or events:
-                await self._db.remember(reconciles, events)
-            if messages:
-                await self._db.enqueue(messages)
+            if reconciles or events or messages:
+                await self._db.remember(reconciles, events, messages)
         except errors.DatabaseError:
-            self._reconciles[:0], self._events[:0], self._messages[:0] = reconciles, events, messages
+            self._reconciles = _newest([*reconciles, *self._reconciles])
+            self._events = _newest([*events, *self._events])
+            self._messages = _newest([*messages, *self._messages])
             self._some.set()
             raise
+
+
+def _newest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is kept while the database is away: memory is bounded, however long that lasts."""
+    if len(rows) > _KEPT:
+        _log.warning("history is lost: the database is away", rows=len(rows) - _KEPT)
+    return rows[-_KEPT:]
 
 
 def _wanted(one: notifier.Notifier, kind: str, name: str) -> bool:

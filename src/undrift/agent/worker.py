@@ -14,7 +14,7 @@ from undrift.engine import reconciling
 from undrift.model import application, record
 
 _log = structlog.get_logger("undrift")
-_CACHE = 4000
+_SPARE = 100
 
 
 class Worker:
@@ -105,7 +105,7 @@ class Worker:
             poll = shared.polls.get(fleet.CONFIG)
         if poll is None:
             raise errors.ReferenceUnknown(f"source {known.application.source.name} is not open")
-        while len(shared.cache) > _CACHE:
+        while len(shared.cache) > 2 * len(shared.tenants) + _SPARE:
             shared.cache.pop(next(iter(shared.cache)))
         return reconciling.World(
             agent=shared.agent,

@@ -211,10 +211,13 @@ class SqlDatabase:
         return await self.run(sharing.seen, source)
 
     async def remember(
-        self, reconciles: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]
+        self,
+        reconciles: Sequence[Mapping[str, Any]],
+        events: Sequence[Mapping[str, Any]],
+        messages: Sequence[Mapping[str, Any]] = (),
     ) -> None:
-        """Append history and events in one transaction."""
-        await self.run(history.remember, reconciles, events)
+        """Append history and events, and queue messages, in one transaction; a known key is not sent twice."""
+        await self.run(history.remember, reconciles, events, messages)
 
     async def reconciles(
         self, application: str | None = None, limit: int = 50, before: int | None = None
@@ -235,10 +238,6 @@ class SqlDatabase:
     ) -> list[dict[str, Any]]:
         """Events in order."""
         return await self.run(history.events, application, limit, after)
-
-    async def enqueue(self, messages: Sequence[Mapping[str, Any]]) -> None:
-        """Messages to send; a known key is not sent twice."""
-        await self.run(history.enqueue, messages)
 
     async def due(self, limit: int = 50) -> list[dict[str, Any]]:
         """Messages that wait to be sent."""

@@ -16,13 +16,24 @@ _CHUNK = 400
 
 
 def remember(
-    connection: sa.Connection, reconciles: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]
+    connection: sa.Connection,
+    reconciles: Sequence[Mapping[str, Any]],
+    events: Sequence[Mapping[str, Any]],
+    messages: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Append reconciles (application, started, ending, document) and events (application, at, kind, document)."""
+    """Append reconciles (application, started, ending, document) and events (application, at, kind, document).
+
+    Messages have key, notifier and document; one that is known already is not sent twice.
+    """
     if reconciles:
         connection.execute(sa.insert(tables.history), [dict(one) for one in reconciles])
     if events:
         connection.execute(sa.insert(tables.events), [dict(one) for one in events])
+    if messages:
+        connection.execute(
+            leases.upsert(connection, tables.outbox).on_conflict_do_nothing(),
+            [{"attempts": 0, "due": 0.0, "delivered": None, **message} for message in messages],
+        )
 
 
 def reconciles(
@@ -78,15 +89,6 @@ def plan(connection: sa.Connection, digest: str) -> dict[str, Any] | None:
     """A plan's document."""
     query = sa.select(tables.plans.c.document).where(tables.plans.c.digest == digest)
     return connection.execute(query).scalar_one_or_none()
-
-
-def enqueue(connection: sa.Connection, messages: Sequence[Mapping[str, Any]]) -> None:
-    """Messages (key, notifier, document) to send; one that is known already is not sent twice."""
-    if messages:
-        connection.execute(
-            leases.upsert(connection, tables.outbox).on_conflict_do_nothing(),
-            [{"attempts": 0, "due": 0.0, "delivered": None, **message} for message in messages],
-        )
 
 
 def due(connection: sa.Connection, limit: int) -> list[dict[str, Any]]:

@@ -72,8 +72,10 @@ async def prepare(revision: source.Revision, found: lock.InputLock, kitchen: Kit
     Raises `SourceError`, `RenderError`, `ValidationError`, each knowing the commit and its author.
     """
     key = name_inputs(found)
-    cached = kitchen.cache.get(key)
+    cached = kitchen.cache.pop(key, None)
     if cached is not None:
+        # Put in again as the newest: what is dropped first is what nobody asked for the longest.
+        kitchen.cache[key] = cached
         return dataclasses.replace(cached, revision=revision, lock=found)
     artifact = await kitchen.source.fetch(revision, kitchen.application.source.path)
     rendered = await kitchen.renderer.render(artifact, kitchen.application.renderer.settings, kitchen.facts)

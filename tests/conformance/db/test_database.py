@@ -292,8 +292,8 @@ async def test_old_history_goes_but_the_last_ones_stay(db: database.SqlDatabase)
 async def test_messages_are_sent_at_least_once_and_known_once(db: database.SqlDatabase) -> None:
     """A message is due until it is delivered; the same key is not queued twice; a failed one waits."""
     message = {"key": "k", "notifier": "chat", "document": {"text": "hi"}}
-    await db.enqueue([message])
-    await db.enqueue([message])
+    await db.remember([], [], [message])
+    await db.remember([], [], [message])
 
     assert [one["key"] for one in await db.due()] == ["k"]
 
@@ -302,7 +302,7 @@ async def test_messages_are_sent_at_least_once_and_known_once(db: database.SqlDa
     assert await db.due() == []
 
     await db.delivered("k", "chat")
-    await db.enqueue([message])
+    await db.remember([], [], [message])
 
     assert await db.due() == []
 

@@ -18,7 +18,7 @@ from undrift.sources.git import command, polling, prefetching, reading, referenc
 
 _T = TypeVar("_T")
 Check = Callable[[Mapping[str, int]], None]
-_CACHED_ENTRIES = 100_000
+_CACHED_ENTRIES = 20_000
 _CACHED_COMMITS = 1_000
 _READ_AHEAD_AFTER = 3
 _READ_AHEAD_OBJECTS = 50_000
