@@ -18,6 +18,7 @@ from undrift.sources.git import command
 
 _LINE = 1024 * 1024
 _IDLE = 60.0
+_ENDING = 1.0
 _SHA256 = 64
 _KINDS = frozenset({"commit", "tree", "blob", "tag"})
 _T = TypeVar("_T")
@@ -130,6 +131,11 @@ class Reader:
 
     async def _died(self, error: BaseException) -> Exception:
         process, complaint = self._process, self._complaint
+        if process is not None and process.stdout is not None and process.stdout.at_eof():
+            # To kill it as well would hide from us how it ended.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ENDING):
+                    await process.wait()
         await self._stop()
         said = (await complaint).decode("utf-8", "replace").strip() if complaint else ""
         if process is not None and not said and process.returncode is not None and process.returncode < 0:
