@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import structlog
 
 from undrift import errors, interfaces
-from undrift.agent import queue, sharing, world
+from undrift.agent import queue, recorder, sharing, world
 from undrift.model import inventory
 
 _log = structlog.get_logger("undrift")
@@ -75,9 +75,11 @@ class Leasing:
             if name in shared.tenants:
                 shared.tenants[name].lease = lease
         many = await shared.database.recall_all() if len(leases) > 1 else None
+        latest = await shared.database.latest(sorted(leases))
         for name in leases:
             known = shared.tenants.get(name)
             if known is not None:
+                known.summary = recorder.remembered(latest[name]) if name in latest else None
                 known.memory = await shared.database.recall(name) if many is None else _of(many, name)
                 shared.queue.put(name, queue.Urgency.CHANGE)
 

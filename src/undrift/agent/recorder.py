@@ -19,11 +19,24 @@ from undrift.agent import shapes
 from undrift.db import database
 from undrift.engine import reconciling
 from undrift.lib import canonical
-from undrift.model import event, notifier, plan, record
+from undrift.model import event, health, notifier, plan, record
 
 _log = structlog.get_logger("undrift")
 _PAUSE = 0.2
 _KEPT = 10_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Summary:
+    """What of a reconcile is news when it changes; the drift as ids. Kept by history, so that a restart is no news."""
+
+    revision: str = ""
+    ending: str = ""
+    health: str = ""
+    code: str = ""
+    digest: str = ""
+    stops: tuple[str, ...] = ()
+    drift: frozenset[str] = frozenset()
 
 
 class Recorder:
@@ -38,7 +51,7 @@ class Recorder:
         self.notifiers: Mapping[str, notifier.Notifier] = {}
         self._messages: list[dict[str, Any]] = []
 
-    def record(self, before: record.Reconciliation | None, told: record.Reconciliation, now: float) -> None:
+    def record(self, before: Summary | None, told: record.Reconciliation, now: float) -> None:
         """Write down one reconcile, if it says anything new."""
         for happened in _events(before, told, now):
             self.tell(happened)
@@ -115,73 +128,74 @@ def _wanted(one: notifier.Notifier, kind: str, name: str) -> bool:
     )
 
 
-def _is_news(before: record.Reconciliation | None, told: record.Reconciliation) -> bool:
-    if before is None or told.results or (told.plan and told.plan.waves and _digest(before) != _digest(told)):
-        return True
-    return (
-        before.ending is not told.ending
-        or before.health.status is not told.health.status
-        or _code(before) != _code(told)
-        or str(before.revision) != str(told.revision)
-        or _stops(before) != _stops(told)
+def summarize(told: record.Reconciliation) -> Summary:
+    """The summary of a reconcile."""
+    return Summary(
+        revision=str(told.revision or ""),
+        ending=told.ending.value,
+        health=reconciling.health_of(told).status.value,
+        code=told.failure.error.code if told.failure is not None else "",
+        digest=told.plan.digest if told.plan is not None else "",
+        stops=_stops(told),
+        drift=frozenset(str(one.id) for one in shapes.drifted(told)),
     )
 
 
-def _events(
-    before: record.Reconciliation | None, told: record.Reconciliation, now: float
-) -> Iterator[event.Event]:
-    name = told.application
-    revision = str(told.revision or "")
-    if told.revision is not None and (before is None or str(before.revision) != revision):
-        yield event.RevisionSeen(name, now, revision, told.revision.author, told.revision.message)
-    yield from _drift(before, told, now)
+def remembered(document: Mapping[str, Any]) -> Summary:
+    """The summary of a reconcile as history keeps it (`shapes.reconciliation`)."""
+    failure, how = document["failure"], document["health"]["status"]
+    healthy = how == health.Status.HEALTHY.value
+    return Summary(
+        revision=document["revision"]["name"] if document["revision"] else "",
+        ending=document["ending"],
+        health=health.Status.DEGRADED.value if failure and healthy else how,
+        code=failure["code"] if failure else "",
+        digest=document["digest"],
+        stops=tuple(stop["code"] for stop in document["stops"]),
+        drift=frozenset(document.get("drift", ())),
+    )
+
+
+def _is_news(before: Summary | None, told: record.Reconciliation) -> bool:
+    if before is None or told.results:
+        return True
+    now = summarize(told)
+    if told.plan is not None and told.plan.waves and before.digest != now.digest:
+        return True
+    return dataclasses.replace(now, digest=before.digest, drift=before.drift) != before
+
+
+def _events(before: Summary | None, told: record.Reconciliation, at: float) -> Iterator[event.Event]:
+    name, now, was = told.application, summarize(told), before or Summary()
+    if told.revision is not None and was.revision != now.revision:
+        yield event.RevisionSeen(name, at, now.revision, told.revision.author, told.revision.message)
+    yield from _drift(was, told, at)
     if told.results:
         done = sum(1 for one in told.results if one.outcome is plan.Outcome.APPLIED)
         applied = str(told.applied_revision or "")
-        yield event.PlanApplied(name, now, applied, _digest(told), done, len(told.results) - done)
-    if _stops(told) and (_stops(before) != _stops(told) or _digest(before) != _digest(told)):
+        yield event.PlanApplied(name, at, applied, now.digest, done, len(told.results) - done)
+    if now.stops and (was.stops != now.stops or was.digest != now.digest):
         text = "\n".join(str(stop) for stop in told.verdict.stops) if told.verdict else ""
-        yield event.PlanStopped(name, now, _digest(told), _stops(told), text)
-    if told.failure is not None and (
-        _code(before) != _code(told) or str(before and before.revision) != revision
-    ):
-        yield event.Failed(
-            name, now, told.failure.phase.value, told.failure.error.code, revision, str(told.failure.error)
-        )
-    if told.failure is None and before is not None and before.failure is not None:
-        yield event.Recovered(name, now, f"{before.failure.error.code} is over")
-    was = reconciling.health_of(before).status if before else None
-    health = reconciling.health_of(told)
-    if was is not None and was is not health.status:
-        yield event.HealthChanged(name, now, was.value, health.status.value, health.reason)
+        yield event.PlanStopped(name, at, now.digest, now.stops, text)
+    if told.failure is not None and (was.code != now.code or was.revision != now.revision):
+        phase, error = told.failure.phase.value, told.failure.error
+        yield event.Failed(name, at, phase, now.code, now.revision, str(error))
+    if was.code and not now.code:
+        yield event.Recovered(name, at, f"{was.code} is over")
+    if before is not None and was.health != now.health:
+        reason = reconciling.health_of(told).reason
+        yield event.HealthChanged(name, at, was.health, now.health, reason)
 
 
-def _drift(
-    before: record.Reconciliation | None, told: record.Reconciliation, now: float
-) -> Iterator[event.Event]:
-    found = _drifted(told)
-    if found and (told.results or {one.id for one in found} != {one.id for one in _drifted(before)}):
+def _drift(was: Summary, told: record.Reconciliation, at: float) -> Iterator[event.Event]:
+    found = shapes.drifted(told)
+    if found and (told.results or {str(one.id) for one in found} != was.drift):
         text = "\n".join(one.text or f"{one.action} {one.id}" for one in found)
-        yield event.DriftFound(told.application, now, tuple(str(one.id) for one in found), text)
+        yield event.DriftFound(told.application, at, tuple(str(one.id) for one in found), text)
 
 
-def _drifted(told: record.Reconciliation | None) -> tuple[plan.Change, ...]:
-    if told is None or told.plan is None:
-        return ()
-    every = (*told.plan.changes, *told.plan.withheld)
-    return tuple(change for change in every if change.reason is plan.Reason.DRIFT)
-
-
-def _digest(told: record.Reconciliation | None) -> str:
-    return told.plan.digest if told is not None and told.plan is not None else ""
-
-
-def _code(told: record.Reconciliation | None) -> str:
-    return told.failure.error.code if told is not None and told.failure is not None else ""
-
-
-def _stops(told: record.Reconciliation | None) -> tuple[str, ...]:
-    return tuple(stop.code for stop in told.verdict.stops) if told is not None and told.verdict else ()
+def _stops(told: record.Reconciliation) -> tuple[str, ...]:
+    return tuple(stop.code for stop in told.verdict.stops) if told.verdict else ()
 
 
 def _write(told: record.Reconciliation, *, news: bool) -> None:

@@ -119,11 +119,18 @@ def reconciliation(value: record.Reconciliation) -> dict[str, Any]:
         "stops": [error(stop) for stop in value.verdict.stops] if value.verdict else [],
         "health": {"status": value.health.status.value, "reason": value.health.reason},
         "failure": failure(value.failure),
+        "drift": [str(one.id) for one in drifted(value)],
         "held_back": value.held_back is not None,
         "warnings": [error(one) for one in value.warnings],
         "seconds": {phase.value: round(took, 4) for phase, took in value.seconds.items()},
         "rollback": reconciliation(value.rollback) if value.rollback else None,
     }
+
+
+def drifted(value: record.Reconciliation) -> list[plan.Change]:
+    """Differences that nobody declared, whether they are repaired or left alone."""
+    every = (*value.plan.changes, *value.plan.withheld) if value.plan else ()
+    return [one for one in every if one.reason is plan.Reason.DRIFT]
 
 
 def peer(document: Mapping[str, Any]) -> interfaces.Peer:

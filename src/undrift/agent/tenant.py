@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 
 from undrift import errors, interfaces
+from undrift.agent import recorder
 from undrift.engine import reconciling
 from undrift.model import application, health, record, resource
 
@@ -14,6 +15,7 @@ from undrift.model import application, health, record, resource
 class Tenant:
     """One application. `digest` names its documents in Git, `source_digest` the files it was last queued for.
 
+    `summary` is of `told`, or of what history has of the time before this process.
     `trouble` are errors of its document while the last good one stays in force. `retry` is a person's order.
     `let_go` tells that its last rendering declares less on its target than the one before.
     `news` tells that its last reconcile ended otherwise than the one before. `rendered` names what a taker was
@@ -26,6 +28,7 @@ class Tenant:
     memory: interfaces.Memory | None = None
     lease: interfaces.Lease | None = None
     told: record.Reconciliation | None = None
+    summary: recorder.Summary | None = None
     trouble: tuple[errors.UndriftError, ...] = ()
     source_digest: str = ""
     failures: int = 0

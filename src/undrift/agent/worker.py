@@ -9,7 +9,7 @@ import secrets
 import structlog
 
 from undrift import errors, interfaces
-from undrift.agent import fleet, handing, queue, schedule, sessions, shapes, tenant, world
+from undrift.agent import fleet, handing, queue, recorder, schedule, sessions, shapes, tenant, world
 from undrift.engine import reconciling
 from undrift.model import application, record
 
@@ -163,7 +163,8 @@ class Worker:
             known.changed = known.looked
         known.news = before is None or before.ending is not told.ending or bool(told.results)
         self._claim(known, told)
-        shared.recorder.record(before, told, known.looked)
+        shared.recorder.record(known.summary, told, known.looked)
+        known.summary = recorder.summarize(told)
         try:
             fresh = (
                 await shared.database.recall(known.name)
