@@ -38,7 +38,7 @@ class Poll:
         if self._unknown():
             async with self._asked:
                 if self._unknown():
-                    await self.ask()
+                    await self._ask()
         if self.error is not None:
             raise copy.copy(self.error)
         if self.revision is None:
@@ -50,6 +50,10 @@ class Poll:
 
     async def ask(self) -> bool:
         """Ask the source now; True when the answer is not the one from before."""
+        async with self._asked:
+            return await self._ask()
+
+    async def _ask(self) -> bool:
         try:
             async with asyncio.timeout(self.declared.timeout * 2):
                 found = await self.inner.resolve()
@@ -61,11 +65,17 @@ class Poll:
             return self._failed(applying.defect(error))
         changed = self.error is not None or self.revision is None or self.revision.digest != found.digest
         self.revision, self.error, self.failures = found, None, 0
-        return changed
+        return self._note(changed)
 
     def _failed(self, error: errors.UndriftError) -> bool:
         changed = self.error is None or self.error.code != error.code
         self.error, self.failures = error, self.failures + 1
+        return self._note(changed)
+
+    def _note(self, changed: bool) -> bool:  # noqa: FBT001 - handed through
+        """Whoever asked: `run` is the one that tells."""
+        if changed:
+            self._told.clear()
         return changed
 
     def expect(self) -> None:
@@ -78,7 +88,8 @@ class Poll:
     async def run(self, changed: _Changed) -> None:
         """Poll for ever: at the interval, sooner when expected, with back-off while the source fails."""
         while True:
-            if await self.ask():
+            await self.ask()
+            if not self._told.is_set():
                 await self._tell(changed)
             self._expected.clear()
             pause = self.declared.interval * (0.9 + random.random() / 5)  # noqa: S311 - spreads load
@@ -92,7 +103,6 @@ class Poll:
                 continue
 
     async def _tell(self, changed: _Changed) -> None:
-        self._told.clear()
         try:
             await changed(self)
         finally:

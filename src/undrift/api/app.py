@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import pwd
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from starlette import applications, requests, responses, routing
+from starlette import applications, exceptions, requests, responses, routing
 
 from undrift import errors
 from undrift.agent import shapes
@@ -39,7 +40,7 @@ def build(served: service.Service) -> applications.Starlette:
             routing.Route("/v1/history", routes.history),
             routing.Route("/v1/events", routes.events),
         ],
-        exception_handlers={errors.UndriftError: _refused},
+        exception_handlers={errors.UndriftError: _refused, exceptions.HTTPException: _unknown},
     )
 
 
@@ -104,6 +105,14 @@ async def _refused(_: requests.Request, error: Exception) -> responses.Response:
     return responses.JSONResponse(shapes.error(error), status)
 
 
+async def _unknown(request: requests.Request, error: Exception) -> responses.Response:
+    if not isinstance(error, exceptions.HTTPException):
+        raise error
+    what = f"{request.method} {request.url.path} is nothing that the agent knows"
+    told = errors.UsageInvalid(what, hint="is the command line of another version than the agent?")
+    return responses.JSONResponse(shapes.error(told), error.status_code, error.headers)
+
+
 def _name(request: requests.Request) -> str:
     return str(request.path_params["name"])
 
@@ -122,7 +131,7 @@ def _caller(request: requests.Request) -> str:
 async def _body(request: requests.Request) -> dict[str, Any]:
     try:
         found = json.loads(await request.body() or b"{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise errors.UsageInvalid("the request is not JSON") from error
     if not isinstance(found, dict):
         raise errors.UsageInvalid("the request is not a JSON object")
@@ -138,7 +147,7 @@ def _text(body: dict[str, Any], name: str, default: str | None = None) -> str:
 
 def _number(body: dict[str, Any], name: str, default: float) -> float:
     value = body.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise errors.UsageInvalid(f"{name} has to be a number")
     return float(value)
 

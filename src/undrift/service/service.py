@@ -12,6 +12,7 @@ from undrift.lib import words
 from undrift.model import event, record
 
 _LISTENER = 1000
+_MOST_EVENTS = 10_000
 _LONGEST_WAIT = 3600.0
 
 
@@ -270,7 +271,7 @@ class Service:
         try:
             if not follow:
                 await recorder.flush()
-            for one in await self._shared.database.events(name, limit):
+            for one in await self._shared.database.events(name, min(limit, _MOST_EVENTS)):
                 yield one
             while follow:
                 one = await listener.get()

@@ -34,7 +34,7 @@ def test_it_shows_as_a_mask_wherever_it_is_printed(value: str | bytes) -> None:
         assert "***" in shown
 
 
-@pytest.mark.parametrize("write", [pickle.dumps, copy.deepcopy, json.dumps])
+@pytest.mark.parametrize("write", [pickle.dumps, copy.deepcopy, json.dumps], ids=["pickle", "copy", "json"])
 def test_it_cannot_be_written_anywhere(write: Callable[[object], object]) -> None:
     """Whoever tries has a defect, and hears of it."""
     with pytest.raises(TypeError) as raised:
