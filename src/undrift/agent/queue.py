@@ -117,6 +117,11 @@ class Queue:
         """Whether a worker has `name` now."""
         return name in self._busy
 
+    @property
+    def at_work(self) -> frozenset[str]:
+        """All names that workers have now."""
+        return frozenset(self._busy)
+
     def close(self) -> None:
         """Cancel every timer."""
         for timer in self._later.values():

@@ -27,8 +27,7 @@ def next_look(
         if not retry.limit or failures <= retry.limit:
             pause = backoff.Backoff(retry.first, retry.cap, retry.factor)
             return min(regular, pause.delay(failures, chance))
-    depends = any(isinstance(stop, errors.DependencyNotReady) for stop in _stops(told))
-    if depends or waits_for_owner(told) or waits_for_taker(told):
+    if waits_for_others(told):
         # An application that another replica works on wakes nobody here.
         return min(regular, _ELSEWHERE)
     opens = _opens(subject, told, now)
@@ -37,6 +36,12 @@ def next_look(
     if told.health.status is health.Status.PROGRESSING:
         return min(regular, _SETTLING)
     return regular
+
+
+def waits_for_others(told: record.Reconciliation) -> bool:
+    """Whether another application has to do something before this one can go on."""
+    depends = any(isinstance(stop, errors.DependencyNotReady) for stop in _stops(told))
+    return depends or waits_for_owner(told) or waits_for_taker(told)
 
 
 def waits_for_owner(told: record.Reconciliation | None) -> bool:

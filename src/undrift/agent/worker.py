@@ -163,6 +163,10 @@ class Worker:
             known.changed = known.looked
         known.news = before is None or before.ending is not told.ending or bool(told.results)
         self._claim(known, told)
+        if schedule.waits_for_others(told):
+            shared.waiting.add(known.name)
+        else:
+            shared.waiting.discard(known.name)
         shared.recorder.record(known.summary, told, known.looked)
         known.summary = recorder.summarize(told)
         try:
@@ -217,12 +221,18 @@ class Worker:
     def _wake_others(self, known: tenant.Tenant) -> None:
         """Those that wait for this one to be well, to let go of what they declare, or to say what it takes."""
         changed = known.let_go or (known.told is not None and bool(known.told.results))
-        for other in self._shared.tenants.values():
+        for other in self._waiting():
             depends = known.name in other.application.depends_on and not other.in_sync
             beside = changed and other.application.target == known.application.target
             gives = other.name in known.application.takes_from and schedule.waits_for_taker(other.told)
             if depends or gives or (beside and schedule.waits_for_owner(other.told)):
                 self._shared.queue.put(other.name, queue.Urgency.CHANGE)
+
+    def _waiting(self) -> list[tenant.Tenant]:
+        """Those that wait for others, and those that are being looked at: they may be about to find out."""
+        shared = self._shared
+        names = shared.waiting | shared.queue.at_work
+        return [one for name in names if (one := shared.tenants.get(name)) is not None]
 
 
 class _BrokenSession(Exception):

@@ -19,7 +19,7 @@ class Shared:
 
     `holder` names this process among those that share the database; `key` fingerprints secrets. `agent` is
     the declared name, "" until the configuration was read. `takers` maps an application to those that say
-    `takesFrom` of it.
+    `takesFrom` of it; `waiting` names those that can go on once another has done something.
     """
 
     settings: settings.Settings
@@ -38,6 +38,7 @@ class Shared:
     agent: str = ""
     configuration: configuration.Configuration | None = None
     takers: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    waiting: set[str] = dataclasses.field(default_factory=set)
     tenants: dict[str, tenant.Tenant] = dataclasses.field(default_factory=dict)
     places: dict[str, sessions.Place] = dataclasses.field(default_factory=dict)
     polls: dict[str, polling.Poll] = dataclasses.field(default_factory=dict)
