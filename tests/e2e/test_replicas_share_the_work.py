@@ -7,15 +7,18 @@ import functools
 import os
 import pathlib
 import signal
+import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.world import World
+from tests.e2e.world import PATIENCE, World
 from undrift import client, errors
 
 COUNT = 8
+LEASE = 30.0
 
 
 class Second:
@@ -131,6 +134,19 @@ spec:
 """
 
 
+def stop_between_transactions(process: subprocess.Popen[bytes], database: pathlib.Path) -> None:
+    """SIGSTOP, but not while it has the lock of the SQLite file: nobody could take over until it goes on."""
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        other = sqlite3.connect(database, timeout=0.5, isolation_level=None)
+        with contextlib.closing(other), contextlib.suppress(sqlite3.OperationalError):
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("ROLLBACK")
+            return
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.01)
+
+
 def test_who_was_paused_past_its_lease_yields(world: World, second: Second) -> None:
     """One is stopped in the middle of a plan, the other takes over; the first makes at most one late change."""
     world.declare("site")
@@ -141,13 +157,13 @@ def test_who_was_paused_past_its_lease_yields(world: World, second: Second) -> N
     world.until(lambda: log.exists() and log.read_text(encoding="ascii").startswith("a\n"))
     paused = world.process
     assert paused is not None
-    paused.send_signal(signal.SIGSTOP)
+    stop_between_transactions(paused, world.root / "shared.db")
     try:
         second.start()
         world.write("site/host.yaml", SLOW % (2, 2, 2, 2, 2))
         world.push()
         world.process = None
-        world.until(lambda: served(second.client) == {"site"})
+        world.until(lambda: served(second.client) == {"site"}, LEASE + PATIENCE)
         world.until(lambda: (world.target / "version").read_text(encoding="ascii") == "2")
         world.until(lambda: served(second.client) == {"site"})
         done = log.read_text(encoding="ascii").splitlines()

@@ -178,9 +178,9 @@ class World:
         failure = [found["failure"]["code"]] if found.get("failure") else []
         return [*failure, *(stop["code"] for stop in found.get("stops", []))]
 
-    def until(self, find: Callable[[], _T]) -> _T:
+    def until(self, find: Callable[[], _T], patience: float = PATIENCE) -> _T:
         """Wait until something is found (or true). Fails with the end of the agent's log."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + patience
         while time.monotonic() < end:
             found = find()
             if found:

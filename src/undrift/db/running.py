@@ -2,7 +2,8 @@
 
 SQLite: one connection, one transaction at a time, each a single hop to its thread (a hop for each statement, as
 async drivers do it, costs ten times as much). WAL with `synchronous=NORMAL` keeps intents through any death of
-the process; a power cut may lose the last moments, after which the marks on the targets tell the truth.
+the process; a power cut may lose the last moments, after which the marks on the targets tell the truth. A process
+that is stopped in the middle of a transaction keeps others out until it goes on or dies; PostgreSQL throws it out.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from sqlalchemy.ext import asyncio as sa_async
 from undrift import errors
 
 _T = TypeVar("_T")
+_STALLED = 5000
+"""Milliseconds after which the server ends the transaction of an agent that was stopped in the middle of it."""
 _CORRUPT = ("malformed", "not a database", "corrupt")
 
 
@@ -60,16 +63,16 @@ class PostgresqlRunner:
     """See the module."""
 
     def __init__(self, engine: sa_async.AsyncEngine) -> None:
-        self._engine = engine
+        self.engine = engine
 
     async def run(self, work: Callable[[sa.Connection], _T]) -> _T:
         """See `Runner`."""
-        async with self._engine.begin() as connection:
+        async with self.engine.begin() as connection:
             return await connection.run_sync(work)
 
     async def close(self) -> None:
         """See `Runner`."""
-        await self._engine.dispose()
+        await self.engine.dispose()
 
 
 def runner(url: str) -> Runner:
@@ -89,7 +92,14 @@ def runner(url: str) -> Runner:
                 pool_size=5,
                 pool_pre_ping=True,
                 pool_recycle=1800,
-                connect_args={"timeout": 10, "command_timeout": 60},
+                connect_args={
+                    "timeout": 10,
+                    "command_timeout": 60,
+                    "server_settings": {
+                        "application_name": "undrift",
+                        "idle_in_transaction_session_timeout": str(_STALLED),
+                    },
+                },
             )
         )
     raise errors.ConfigInvalid(

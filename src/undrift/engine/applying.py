@@ -58,31 +58,33 @@ async def apply_plan(found: plan.Plan, applier: Applier) -> Applied:
     last = len(found.waves) - 1
     for wave in found.waves:
         try:
-            done, live = await _apply_wave(wave, found.digest, applier)
+            before = [result.change.id for result in results]
+            done, live = await _apply_wave(wave, found.digest, before, applier)
         except errors.UndriftError as refused:
             done, error = _skipped(wave.changes, refused), refused
         results.extend(done)
         error = error or _first_error(done)
         if error is None and wave.number < last:
-            error = await _unhealthy(found, wave, applier)
+            error = await _unhealthy(found, wave, live, applier)
         if error is not None:
             rest = [change for later in found.waves[wave.number + 1 :] for change in later.changes]
             results.extend(_skipped(rest, None))
             return Applied(tuple(results), live, health.Health(health.Status.DEGRADED, error.what), error)
-    settled = await waiting.until_healthy(_declared(found.changes), applier.observe, _patience(applier))
+    ids = _declared(found.changes)
+    settled = await waiting.until_healthy(ids, live, applier.observe, _patience(applier))
     if settled.health.status is not health.Status.HEALTHY and settled.timed_out:
         error = _not_healthy(settled, applier)
     return Applied(tuple(results), settled.live, settled.health, error)
 
 
 async def _apply_wave(
-    wave: plan.Wave, digest: str, applier: Applier
+    wave: plan.Wave, digest: str, before: Collection[resource.ResourceId], applier: Applier
 ) -> tuple[tuple[plan.ChangeResult, ...], resource.LiveState]:
     await applier.lease.check()
     await applier.ledger.begin(applier.lease, wave, digest, applier.revision)
     await applier.session.intend(wave.changes, applier.owner, applier.revision)
     results = await _apply_changes(wave.changes, applier)
-    results, live = await _verify(results, applier)
+    results, live = await _verify(results, before, applier)
     await applier.ledger.finish(applier.lease, results, applier.revision)
     return results, live
 
@@ -131,11 +133,14 @@ async def _apply_change(change: plan.Change, applier: Applier) -> plan.ChangeRes
 
 
 async def _verify(
-    results: tuple[plan.ChangeResult, ...], applier: Applier
+    results: tuple[plan.ChangeResult, ...], before: Collection[resource.ResourceId], applier: Applier
 ) -> tuple[tuple[plan.ChangeResult, ...], resource.LiveState]:
-    """Look again: what was acknowledged but not done has FAILED, what nobody knew may turn out APPLIED."""
+    """Look again: what was acknowledged but not done has FAILED, what nobody knew may turn out APPLIED.
+
+    The look covers what was changed `before` too, so that its health is known without another one.
+    """
     try:
-        live = await applier.observe([result.change.id for result in results])
+        live = await applier.observe([*before, *(result.change.id for result in results)])
     except errors.UndriftError as error:
         return tuple(_unverified(result, error) for result in results), resource.NOTHING_LIVE
     ignore = applier.application.policy.ignore
@@ -168,7 +173,9 @@ def _unverified(result: plan.ChangeResult, error: errors.UndriftError) -> plan.C
     return dataclasses.replace(result, outcome=plan.Outcome.UNKNOWN, error=error)
 
 
-async def _unhealthy(found: plan.Plan, wave: plan.Wave, applier: Applier) -> errors.UndriftError | None:
+async def _unhealthy(
+    found: plan.Plan, wave: plan.Wave, live: resource.LiveState, applier: Applier
+) -> errors.UndriftError | None:
     """Between declared waves, and before what depends on this one: wait until it is healthy."""
     following = found.waves[wave.number + 1].changes
     ids = frozenset(_declared(wave.changes))
@@ -179,7 +186,7 @@ async def _unhealthy(found: plan.Plan, wave: plan.Wave, applier: Applier) -> err
     )
     if not needed or not ids:
         return None
-    settled = await waiting.until_healthy(ids, applier.observe, _patience(applier))
+    settled = await waiting.until_healthy(ids, live, applier.observe, _patience(applier))
     return None if settled.health.status is health.Status.HEALTHY else _not_healthy(settled, applier)
 
 

@@ -32,20 +32,23 @@ class Settled:
 
 
 async def until_healthy(
-    ids: Collection[resource.ResourceId], observe: _Observe, patience: Patience
+    ids: Collection[resource.ResourceId], seen: resource.LiveState, observe: _Observe, patience: Patience
 ) -> Settled:
-    """Look until all `ids` are Healthy or Suspended, or the time is up. Raises what `observe` raises."""
+    """Look until all `ids` are Healthy or Suspended, or the time is up. Raises what `observe` raises.
+
+    `seen` is a look that was just made; when it says that all is well there is no other.
+    """
     loop = asyncio.get_running_loop()
     end = loop.time() + patience.timeout
     pause = patience.first
-    while True:
-        settled = judge(ids, await observe(ids))
-        if settled.health.status in (health.Status.HEALTHY, health.Status.SUSPENDED):
-            return settled
+    settled = judge(ids, seen)
+    while settled.health.status not in (health.Status.HEALTHY, health.Status.SUSPENDED):
         if loop.time() + pause >= end:
             return dataclasses.replace(settled, timed_out=True)
         await asyncio.sleep(pause)
         pause = min(pause * patience.factor, patience.cap)
+        settled = judge(ids, await observe(ids))
+    return settled
 
 
 def judge(ids: Collection[resource.ResourceId], live: resource.LiveState) -> Settled:

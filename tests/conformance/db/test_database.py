@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import itertools
 import pathlib
@@ -15,7 +16,7 @@ from alembic import migration as alembic_migration
 
 from tests.conformance.db import postgresql
 from undrift import errors, interfaces
-from undrift.db import database, tables
+from undrift.db import database, leases, running, tables
 from undrift.model import inventory, plan, record, resource, source
 
 FILE = resource.ResourceId.of("File", "/a")
@@ -245,6 +246,22 @@ async def test_two_processes_share_one_database(url: str, db: database.SqlDataba
     async with database.opened(url) as second:
         assert not second.fresh
         assert await second.acquire([WEB], "two", 30) == {}
+
+
+async def test_postgresql_throws_out_who_is_stopped_in_a_transaction(server: str) -> None:
+    """Else nobody could take over what it was writing; its late commit is refused."""
+    url = postgresql.create(server, f"t{next(NAMES)}")
+    runner = running.runner(url)
+    assert isinstance(runner, running.PostgresqlRunner)
+    async with database.opened(url) as db, contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(runner.close)
+        stopped = await runner.engine.connect()
+        await stopped.run_sync(leases.acquire, [WEB], "one", 30.0)
+        found = await db.acquire([WEB], "two", 30)
+        with pytest.raises(sa.exc.DBAPIError):
+            await stopped.commit()
+
+    assert set(found) == {WEB}
 
 
 async def test_plans_are_kept_under_their_digest(db: database.SqlDatabase) -> None:
