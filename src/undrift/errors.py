@@ -352,6 +352,13 @@ class PathEscapes(TargetError):
     code = "UD509"
 
 
+class TargetBusy(TargetError):
+    """Another application works on what this one shares with it, and goes on for long."""
+
+    code = "UD510"
+    waiting_helps = True
+
+
 # --- UD6xx ---------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from undrift.model import (
     event,
     health,
     inventory,
+    lock,
     plan,
     record,
     resource,
@@ -226,13 +227,15 @@ class Notifier(Protocol):
 class Memory:
     """All that a reconcile needs to know about an application from earlier ones, read in one go.
 
-    `last_good` is the revision whose desired state was applied last. `resumed` is False for an application
+    `last_good` is the revision whose desired state was applied last, `last_lock` all that it was made from;
+    None when that is not known. `resumed` is False for an application
     that the database does not know (`learn` leaves it so): it may go on when nothing on the target bears our
     mark, when nothing is to be done, or when a person resumed it.
     """
 
     inventory: inventory.Inventory
     last_good: source.Revision | None = None
+    last_lock: lock.InputLock | None = None
     held_back: tuple[record.HeldBack, ...] = ()
     approvals: tuple[record.Approval, ...] = ()
     hold: record.Hold | None = None

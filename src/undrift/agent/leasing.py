@@ -51,8 +51,9 @@ class Leasing:
                 _log.warning("lease lost", application=name)
                 known.lease, known.memory = None, None
         holders = await shared.database.live_holders()
+        shared.alone = holders <= {shared.holder}
         mine = sharing.share(shared.tenants, shared.holder, holders)
-        await self._give_back(held - mine)
+        await self._give_back(frozenset(name for name in held - mine if not name.startswith(world.SCOPE)))
         await self._take({name for name in mine if shared.tenants[name].lease is None})
 
     async def _give_back(self, names: frozenset[str]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import random
 import secrets
 
 import structlog
 
 from undrift import errors, interfaces
-from undrift.agent import fleet, handing, queue, recorder, schedule, sessions, shapes, tenant, world
+from undrift.agent import fleet, handing, queue, recorder, schedule, scoping, sessions, shapes, tenant, world
 from undrift.engine import reconciling
 from undrift.model import application, record
 
@@ -65,8 +66,7 @@ class Worker:
         )
         try:
             place = self._place(known.application)
-            scopes = place.provider.scopes(place.declared, known.ids)
-            async with place.scopes(scopes if not dry else ()), place.session() as session:
+            async with place.session() as session:
                 told = await reconciling.reconcile(subject, self._world(known, place, session, lease), name)
                 _unless_broken(told)
                 return told
@@ -119,6 +119,7 @@ class Worker:
             cache=shared.cache,
             key=shared.key,
             version=shared.version,
+            exclusive=functools.partial(scoping.exclusive, shared, place),
         )
 
     async def _surroundings(self, known: tenant.Tenant) -> interfaces.Surroundings:

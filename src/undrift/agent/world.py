@@ -12,6 +12,9 @@ from undrift.db import database
 from undrift.engine import rendering
 from undrift.sources import opening
 
+SCOPE = "scope:"
+"""How the name of a lease on a conflict scope begins. No application is named like that."""
+
 
 @dataclasses.dataclass(slots=True, kw_only=True)
 class Shared:
@@ -19,7 +22,8 @@ class Shared:
 
     `holder` names this process among those that share the database; `key` fingerprints secrets. `agent` is
     the declared name, "" until the configuration was read. `takers` maps an application to those that say
-    `takesFrom` of it; `waiting` names those that can go on once another has done something.
+    `takesFrom` of it; `waiting` names those that can go on once another has done something;
+    `alone` tells that no other agent shares the database now.
     """
 
     settings: settings.Settings
@@ -36,6 +40,7 @@ class Shared:
     version: str
     started: float
     agent: str = ""
+    alone: bool = True
     configuration: configuration.Configuration | None = None
     takers: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     waiting: set[str] = dataclasses.field(default_factory=set)

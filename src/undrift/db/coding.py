@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from undrift.model import inventory, record, resource, source
+from undrift.model import inventory, lock, record, resource, source
 
 
 def revision_to(value: source.Revision | None) -> dict[str, Any] | None:
@@ -17,6 +17,16 @@ def revision_to(value: source.Revision | None) -> dict[str, Any] | None:
 def revision_from(data: Mapping[str, Any] | None) -> source.Revision | None:
     """A revision from JSON data."""
     return None if data is None else source.Revision(**data)
+
+
+def lock_to(value: lock.InputLock | None) -> dict[str, Any] | None:
+    """A lock as JSON data."""
+    return None if value is None else {"inputs": dict(value.inputs), "revision": value.revision}
+
+
+def lock_from(data: Mapping[str, Any] | None) -> lock.InputLock | None:
+    """A lock from JSON data."""
+    return None if data is None else lock.InputLock(data["inputs"], data["revision"])
 
 
 def held_back_to(values: Iterable[record.HeldBack]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ _JOURNAL = tables.journal.c
 
 
 _ID = ("application", "kind", "namespace", "name")
-_NEW = {"resumed": False, "held_back": [], "last_good": None, "hold": None}
+_NEW = {"resumed": False, "held_back": [], "last_good": None, "last_lock": None, "hold": None}
 _DONE = sa.delete(tables.journal).where(
     _JOURNAL.application == sa.bindparam("b_application"), _JOURNAL.outcome.is_not(None)
 )

@@ -19,7 +19,7 @@ _APPLICATIONS = tables.applications.c
 _SETTLED = (
     sa.update(tables.applications)
     .where(_APPLICATIONS.application == sa.bindparam("b_application"))
-    .values({key: sa.bindparam(key) for key in ("resumed", "last_good", "held_back")})
+    .values({key: sa.bindparam(key) for key in ("resumed", "last_good", "last_lock", "held_back")})
 )
 _SPENT = sa.delete(tables.approvals).where(
     tables.approvals.c.application == sa.bindparam("b_application"),
@@ -50,6 +50,7 @@ def recall(connection: sa.Connection, names: Collection[str] | None) -> dict[str
         row.application: interfaces.Memory(
             inventory=inventory.Inventory(row.application, entries.get(row.application, {})),
             last_good=coding.revision_from(row.last_good),
+            last_lock=coding.lock_from(row.last_lock),
             held_back=coding.held_back_from(row.held_back),
             approvals=tuple(sorted(approvals.get(row.application, ()), key=lambda one: one.at)),
             hold=coding.hold_from(row.hold),
@@ -70,6 +71,7 @@ def settle(connection: sa.Connection, name: str, memory: interfaces.Memory) -> N
     words = {
         "resumed": memory.resumed,
         "last_good": coding.revision_to(memory.last_good),
+        "last_lock": coding.lock_to(memory.last_lock),
         "held_back": coding.held_back_to(memory.held_back),
     }
     connection.execute(_SETTLED, {"b_application": name, **words})

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from undrift import errors
 
-HEAD = "0001"
+HEAD = "0002"
 _VERSION = "alembic_version"
 
 

@@ -21,6 +21,7 @@ applications = sa.Table(
     sa.Column("application", sa.Text, primary_key=True),
     sa.Column("resumed", sa.Boolean, nullable=False),
     sa.Column("last_good", sa.JSON(none_as_null=True)),
+    sa.Column("last_lock", sa.JSON(none_as_null=True)),
     sa.Column("held_back", sa.JSON, nullable=False),
     sa.Column("hold", sa.JSON(none_as_null=True)),
 )

@@ -6,7 +6,7 @@ import dataclasses
 
 from undrift import errors
 from undrift.engine import comparing, digesting, ordering, owning
-from undrift.model import application, inventory, plan, resource, target
+from undrift.model import application, inventory, lock, plan, resource, target
 
 
 def make_plan(situation: plan.Situation) -> plan.Plan:
@@ -29,7 +29,13 @@ def make_plan(situation: plan.Situation) -> plan.Plan:
         blocks=tuple(draft.blocks),
         owned=draft.owned + unchanged,
         unchanged=unchanged,
+        news=_news(situation),
     )
+
+
+def _news(situation: plan.Situation) -> tuple[str, ...]:
+    """The inputs that changed since the last good plan."""
+    return situation.lock.differs(situation.last) if situation.last is not None else ()
 
 
 def unfit(
@@ -61,6 +67,9 @@ class _Draft:
         self.awaited: list[plan.Change] = []
         self.blocks: list[plan.Block] = []
         self.owned = 0
+        news = frozenset(_news(situation))
+        uncommitted = bool(news) and not news & lock.COMMITTED
+        self._declared = plan.Reason.INPUT if uncommitted else plan.Reason.DECLARED
         self._moved: set[resource.ResourceId] = set()
 
     def compare(self) -> int:
@@ -116,12 +125,10 @@ class _Draft:
             self._moved.add(old.id)
             self.owned += 1
             fields = comparing.differences(wanted.fields, old.fields)
-            self._add(
-                plan.Change(plan.Action.MOVE, wanted.id, plan.Reason.DECLARED, wanted, old, fields, mark)
-            )
+            self._add(plan.Change(plan.Action.MOVE, wanted.id, self._declared, wanted, old, fields, mark))
             return
         drifted = ours and entry is not None and entry.fingerprint == mark
-        reason = plan.Reason.DRIFT if drifted else plan.Reason.DECLARED
+        reason = plan.Reason.DRIFT if drifted else self._declared
         fields = tuple(plan.FieldChange(name, None, value) for name, value in wanted.fields.items())
         self._add(plan.Change(plan.Action.CREATE, wanted.id, reason, wanted, None, fields, mark))
 
@@ -179,7 +186,7 @@ class _Draft:
         mark = self._fingerprint(wanted)
         entry = self.situation.inventory.entries.get(wanted.id)
         applied = found.mark.fingerprint if found.mark is not None else entry.fingerprint if entry else ""
-        reason = plan.Reason.DRIFT if applied == mark else plan.Reason.DECLARED
+        reason = plan.Reason.DRIFT if applied == mark else self._declared
         fixed = self._immutable(wanted.id, fields)
         action = plan.Action.UPDATE
         if fixed:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from typing import TypeVar
 
 from undrift import errors, interfaces
@@ -37,6 +37,7 @@ from undrift.model import (
 )
 
 _T = TypeVar("_T")
+Exclusive = Callable[[Collection[resource.ResourceId]], contextlib.AbstractAsyncContextManager[None]]
 _DESCRIBED = 1000
 """How many changes of one plan are put into words: nobody reads more, and each costs a look at the target."""
 
@@ -56,11 +57,17 @@ class Subject:
     dry: bool = False
 
 
+def alone(_: Collection[resource.ResourceId]) -> contextlib.AbstractAsyncContextManager[None]:
+    """For those who share their target with nobody."""
+    return contextlib.nullcontext()
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """The collaborators of one reconcile, long-lived and made by the composition root.
 
-    `key` fingerprints secrets; `version` is Undrift's own; the timeouts are seconds for one look.
+    `key` fingerprints secrets; `version` is Undrift's own; the timeouts are seconds for one look. `exclusive`
+    keeps everybody else off the conflict scopes of some resources for the time of a block.
     """
 
     agent: str
@@ -76,6 +83,7 @@ class World:
     version: str
     observe_timeout: float = 120.0
     prepare_timeout: float = 300.0
+    exclusive: Exclusive = alone
 
 
 async def reconcile(subject: Subject, world: World, name: str) -> record.Reconciliation:
@@ -115,6 +123,16 @@ class _Story:
         chosen = await self._choose(revision, unresolved, kitchen)
         if chosen is None:
             return self.told
+        if self.subject.dry:
+            return await self._carry_out(chosen, kitchen)
+        shared = {*chosen.prepared.desired.resources, *self.subject.memory.inventory.entries}
+        async with self.world.exclusive(shared):
+            return await self._carry_out(chosen, kitchen)
+
+    async def _carry_out(
+        self, chosen: choosing.Candidate, kitchen: rendering.Kitchen
+    ) -> record.Reconciliation:
+        """From what is to be to what is."""
         situation, live = await self._situation(chosen.prepared)
         found = await self._plan(situation)
         verdict = await self._guard(found, situation, chosen.held_back)
@@ -196,6 +214,7 @@ class _Story:
             claims=self.subject.surroundings.claims,
             takers=self.subject.surroundings.takers,
             key=self.world.key,
+            last=self.subject.memory.last_lock,
         )
         self._tell(applied_revision=prepared.revision, desired=prepared.desired)
         if not self.subject.dry:
@@ -409,11 +428,12 @@ def settle(told: record.Reconciliation, memory: interfaces.Memory) -> interfaces
     if good and told.plan is not None:
         name = rendering.name_inputs(told.plan.lock)
         held = tuple(one for one in held if one.inputs != name)
-    last = told.applied_revision if good else memory.last_good
+    applied = told.plan.lock if good and told.plan is not None else memory.last_lock
     spent = good and told.ending is record.Ending.APPLIED
     return dataclasses.replace(
         memory,
-        last_good=last,
+        last_good=told.applied_revision if good else memory.last_good,
+        last_lock=applied,
         held_back=held,
         approvals=() if spent else memory.approvals,
         resumed=memory.resumed or good,

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Final
+
+COMMITTED: Final = frozenset({"config", "source"})
+"""The inputs that nothing but a commit changes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from typing import Any
 from undrift import errors
 from undrift.model import application, identity, inventory, lock, resource, target
 
+_Last = lock.InputLock | None
+
 
 class Action(enum.StrEnum):
     """What a change intends."""
@@ -30,9 +32,10 @@ class Action(enum.StrEnum):
 
 
 class Reason(enum.StrEnum):
-    """Why a change is planned."""
+    """Why a change is planned. INPUT: desired state changed without a commit, by a tool or a fact."""
 
     DECLARED = "declared"
+    INPUT = "input"
     DRIFT = "drift"
     PRUNE = "prune"
     OWNERSHIP = "ownership"
@@ -93,7 +96,8 @@ class Plan:
 
     `withheld` are differences that the policy leaves alone (self-heal or prune off), `awaited`
     removals of what another application may take over; `blocks` stop it.
-    `owned` is how many resources the application owns, `unchanged` how many are as declared.
+    `owned` is how many resources the application owns, `unchanged` how many are as declared; `news` names
+    the inputs that are not those of the last good plan.
     """
 
     application: str
@@ -105,6 +109,7 @@ class Plan:
     blocks: tuple[Block, ...] = ()
     owned: int = 0
     unchanged: int = 0
+    news: tuple[str, ...] = ()
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -169,7 +174,8 @@ class Situation:
     """Everything that planning may look at; nothing in it can change anything.
 
     `claims` tells what other applications on the target declare, `takers` names those that may take from this
-    one and whose declarations are not known yet; `key` makes digests of secrets that cannot be guessed.
+    one and whose declarations are not known yet; `key` makes digests of secrets that cannot be guessed;
+    `last` is what the last good desired state was made from.
     """
 
     application: application.Application
@@ -183,3 +189,4 @@ class Situation:
     takers: frozenset[str] = frozenset()
     previews: Previews = NO_PREVIEWS
     key: bytes = b""
+    last: _Last = None

@@ -11,17 +11,18 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import sqlalchemy as sa
-from alembic import autogenerate
+from alembic import autogenerate, command, config
 from alembic import migration as alembic_migration
 
 from tests.conformance.db import postgresql
 from undrift import errors, interfaces
-from undrift.db import database, leases, running, tables
-from undrift.model import inventory, plan, record, resource, source
+from undrift.db import database, leases, migrating, running, tables
+from undrift.model import inventory, lock, plan, record, resource, source
 
 FILE = resource.ResourceId.of("File", "/a")
 OTHER = resource.ResourceId.of("File", "/b")
 WEB = "web"
+MIGRATIONS = pathlib.Path(migrating.__file__).parent / "migrations"
 NAMES = itertools.count()
 
 
@@ -150,6 +151,7 @@ async def test_everything_learnt_is_recalled(db: database.SqlDatabase) -> None:
     wanted = interfaces.Memory(
         inventory.Inventory(WEB, {FILE: entry}),
         source.Revision("main", "sha1:1", "Ada <a@example.org>", 5.0, "first", "key"),
+        lock.InputLock({"source": "sha256:s", "tool:undrift": "1"}, "main@sha1:1"),
         (held,),
         (approval,),
         hold,
@@ -384,6 +386,28 @@ async def test_migrations_make_the_declared_schema(db: database.SqlDatabase) -> 
         return found
 
     assert await db.run(differences) == []
+
+
+async def test_what_an_older_undrift_wrote_is_kept(url: str) -> None:
+    """From the first schema to the present one."""
+    made = running.runner(url)
+    settings = config.Config()
+    settings.set_main_option("script_location", str(MIGRATIONS))
+
+    def first(connection: sa.Connection) -> None:
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "0001")
+        connection.execute(
+            sa.text("insert into applications (application, resumed, held_back) values (:name, true, '[]')"),
+            {"name": WEB},
+        )
+
+    await made.run(first)
+    await made.close()
+    async with database.opened(url) as newer:
+        found = await newer.recall(WEB)
+
+    assert (found.resumed, found.last_lock, newer.fresh) == (True, None, False)
 
 
 async def test_a_newer_schema_is_refused(url: str, db: database.SqlDatabase) -> None:

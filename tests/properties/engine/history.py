@@ -60,6 +60,7 @@ class History:
         self.lives = 0
         self.cache: rendering.Cache = {}
         self.told: list[record.Reconciliation] = []
+        self.exclusive: reconciling.Exclusive = reconciling.alone
 
     def restart(self) -> None:
         """A new agent process: nothing is kept but the database and the target."""
@@ -109,6 +110,7 @@ class History:
             cache=self.cache,
             key=KEY,
             version="1",
+            exclusive=self.exclusive,
         )
         told = await reconciling.reconcile(subject, world, "r1")
         if told.failure is not None and isinstance(told.failure.error, errors.InternalError):

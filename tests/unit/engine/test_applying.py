@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+from collections.abc import AsyncIterator, Collection
 
 import pytest
 
@@ -120,6 +122,42 @@ def test_side_by_side_where_the_provider_can(monkeypatch: pytest.MonkeyPatch) ->
     assert outcomes.count(plan.Outcome.APPLIED) == 1
     assert outcomes.count(plan.Outcome.FAILED) == 1
     assert outcomes.count(plan.Outcome.SKIPPED) == 8
+
+
+def test_nobody_else_is_at_work_from_the_first_look_to_the_last_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is declared and what was applied before are kept for us, already when both are new."""
+    world, tenant = story()
+    held: list[frozenset[resource.ResourceId]] = []
+    seen: list[bool] = []
+
+    @contextlib.asynccontextmanager
+    async def exclusive(ids: Collection[resource.ResourceId]) -> AsyncIterator[None]:
+        held.append(frozenset(ids))
+        yield
+        held.append(frozenset())
+
+    def noted(name: str) -> None:
+        real = getattr(fakes.FakeSession, name)
+
+        async def call(self: fakes.FakeSession, *given: object) -> object:
+            seen.append(bool(held and held[-1]))
+            return await real(self, *given)
+
+        monkeypatch.setattr(fakes.FakeSession, name, call)
+
+    noted("observe")
+    noted("apply")
+    world.exclusive = exclusive
+    tenant.source.commit(file(A), file(B))
+    told(world)
+    tenant.source.commit(file(B), file(C))
+    told(world)
+    told(world, dry=True)
+
+    assert held == [{A, B}, frozenset(), {A, B, C}, frozenset()]
+    assert all(seen[:-1])
 
 
 def test_a_lost_lease_stops_before_the_next_change() -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from tests.properties.engine import history
 from tests.unit.engine.telling import A, B, C, approve, codes, file, story, told
-from undrift import errors
+from undrift import errors, interfaces
 from undrift.engine import reconciling
-from undrift.model import application, health, inventory, plan, record, resource
+from undrift.model import application, health, inventory, plan, record, resource, source
 from undrift.testing import fakes
 
 
@@ -57,6 +57,37 @@ def test_drift_is_told_and_repaired() -> None:
     assert healed.drifted
     assert not declared.drifted
     assert world.place.things[A].fields == {"x": 2}
+
+
+def test_a_tool_that_renders_otherwise_is_told_as_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No commit declared it; and what a commit declares is not the tool's doing."""
+    world, tenant = story()
+    tenant.source.commit(file(A), file(B))
+    first = told(world)
+
+    async def render(
+        self: fakes.FakeRenderer, artifact: source.Artifact, *more: object
+    ) -> interfaces.Rendered:
+        declared = tenant.source.declared(artifact.revision)
+        found = [
+            file(A, 2) if isinstance(one, resource.Resource) and one.id == A else one for one in declared
+        ]
+        return interfaces.Rendered(tuple(interfaces.Document(one, "fake.yaml") for one in found))
+
+    monkeypatch.setattr(fakes.FakeRenderer, "render", render)
+    same = told(world)
+    monkeypatch.setattr(fakes.FakeRenderer, "version", lambda _: "fake 2")
+    upgraded = told(world)
+    tenant.source.commit(file(A), file(B, 3))
+    committed = told(world)
+
+    found = [one.plan for one in (first, same, upgraded, committed) if one.plan is not None]
+    assert [(one.news, [change.reason.value for change in one.changes]) for one in found] == [
+        ((), ["declared", "declared"]),
+        ((), []),
+        (("tool:plain",), ["input"]),
+        (("source",), ["declared"]),
+    ]
 
 
 def test_a_deleted_resource_is_drift() -> None:

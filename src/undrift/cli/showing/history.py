@@ -21,6 +21,8 @@ def history(found: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """Reconciles, newest first, with what each changed."""
     for one in found:
         yield _headline(one)
+        if one["results"]:
+            yield from (f"  {line}" for line in plan.inputs({"news": one.get("news", ())}))
         for result in one["results"]:
             yield from _result(result)
         if one["failure"]:

@@ -18,7 +18,14 @@ SYMBOLS: Mapping[str, tuple[str, str | None]] = {
     "mark": ("·", None),
     "release": ("«", "cyan"),
 }
-_REASONS = {"drift": "drift", "prune": "no longer declared", "ownership": "ownership", "declared": ""}
+_REASONS = {
+    "drift": "drift",
+    "prune": "no longer declared",
+    "ownership": "ownership",
+    "declared": "",
+    "input": "another input",
+}
+_COMMITTED = frozenset({"config", "source"})
 _DIGITS = 12
 
 
@@ -26,6 +33,8 @@ def plan(found: Mapping[str, Any], *, text: bool) -> Iterator[str]:
     """A plan: what it comes to, its changes (with `text` as diffs), what is left alone, what stops it, its digest."""
     waves: Sequence[Sequence[Mapping[str, Any]]] = found["waves"]
     yield _headline(found, waves)
+    if waves:
+        yield from inputs(found)
     for number, wave in enumerate(waves, start=1):
         yield ""
         if len(waves) > 1:
@@ -54,6 +63,14 @@ def _headline(found: Mapping[str, Any], waves: Sequence[Sequence[Mapping[str, An
     where = f" at {revision}" if revision else ""
     name = telling.style(found["application"], bold=True)
     return f"{name}{where}: {told or 'nothing to do'}, {found['unchanged']} unchanged"
+
+
+def inputs(found: Mapping[str, Any]) -> Iterator[str]:
+    """What changed besides the commit since the last good plan: a tool, a fact, a secret."""
+    others = [name for name in found["news"] if name not in _COMMITTED]
+    if others:
+        only = " with no commit" if len(others) == len(found["news"]) else ""
+        yield f"  changed{only}: {', '.join(others)}"
 
 
 def change(one: Mapping[str, Any], *, text: bool) -> Iterator[str]:
