@@ -286,9 +286,13 @@ class TemplateInvalid(ValidationError):
 
 
 class TargetError(UndriftError):
-    """A target could not be looked at or changed."""
+    """A target could not be looked at or changed.
+
+    `about` is the resource that it is about, as text, or a path on the target; "" when nobody knows.
+    """
 
     code = "UD500"
+    about: str = ""
 
 
 class TargetUnavailable(TargetError):

@@ -50,4 +50,5 @@ def test_a_link_does_not_lead_out_of_the_root(world: World) -> None:
     world.until(lambda: world.codes("site"))
 
     assert "UD509" in world.codes("site")
+    assert world.glance("site")["failure"]["where"].startswith("site/host.yaml:")
     assert list(outside.iterdir()) == []

@@ -197,11 +197,15 @@ class _Story:
             if wanted.moved_from is not None
         )
         with self._in(record.Phase.OBSERVE):
-            live = await self._timed(
-                self.world.session.observe(ids, self.owner),
-                "looking at the target",
-                self.world.observe_timeout,
-            )
+            try:
+                live = await self._timed(
+                    self.world.session.observe(ids, self.owner),
+                    "looking at the target",
+                    self.world.observe_timeout,
+                )
+            except errors.TargetError as error:
+                _place(error, prepared.desired)
+                raise
             live = masking.live(live, prepared.desired)
         situation = plan.Situation(
             application=self.application,
@@ -412,6 +416,12 @@ class _Story:
 
     def _tell(self, **parts: object) -> None:
         self.told = dataclasses.replace(self.told, seconds=dict(self.seconds), **parts)  # type: ignore[arg-type]  # named fields of one class
+
+
+def _place(error: errors.TargetError, desired: resource.DesiredState) -> None:
+    """Tell where in Git the resource stands that an error is about."""
+    declared = next((one for rid, one in desired.resources.items() if str(rid) == error.about), None)
+    error.origin = error.origin or (declared.origin if declared else None)
 
 
 def _phase_of(error: errors.UndriftError) -> record.Phase:

@@ -59,10 +59,11 @@ def _headline(found: Mapping[str, Any], waves: Sequence[Sequence[Mapping[str, An
     changes = [one for wave in waves for one in wave]
     counts = {action: sum(1 for one in changes if one["action"] == action) for action in SYMBOLS}
     told = ", ".join(f"{count} to {action}" for action, count in counts.items() if count)
+    idle = "it waits" if found["stops"] else "nothing to do"
     revision = telling.short(found.get("revision"))
     where = f" at {revision}" if revision else ""
     name = telling.style(found["application"], bold=True)
-    return f"{name}{where}: {told or 'nothing to do'}, {found['unchanged']} unchanged"
+    return f"{name}{where}: {told or idle}, {found['unchanged']} unchanged"
 
 
 def inputs(found: Mapping[str, Any]) -> Iterator[str]:

@@ -88,7 +88,12 @@ class LocalTransport:
                 except OSError as error:
                     if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}:
                         continue
-                    raise failing.explain(error, path, "looking at") from error
+                    told = failing.explain(error, path, "looking at")
+                    told.about = path
+                    raise told from error
+                except errors.TargetError as error:
+                    error.about = path
+                    raise
                 found[path] = seen
         return found
 

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from undrift import errors
 from undrift.model import health, inventory, resource
 from undrift.providers.hosts import book, kinds, managing, marks, shaping, transport
 
@@ -93,7 +94,11 @@ class Observer:
             path = kinds.path_of(rid)
             if path:
                 needs[path] = needs.get(path, transport.Need.NOTHING) | shaping.need(rid)
-        return await self._host.look(needs) if needs else {}
+        try:
+            return await self._host.look(needs) if needs else {}
+        except errors.TargetError as error:
+            error.about = next((str(rid) for rid in ids if kinds.path_of(rid) == error.about), error.about)
+            raise
 
     async def fields(self, rid: resource.ResourceId) -> dict[str, Any] | None:
         """All fields of one resource as it is now; None when it does not exist."""
