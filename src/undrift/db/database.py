@@ -239,9 +239,13 @@ class SqlDatabase:
         """Events in order."""
         return await self.run(history.events, application, limit, after)
 
-    async def due(self, limit: int = 50) -> list[dict[str, Any]]:
-        """Messages that wait to be sent."""
-        return await self.run(history.due, limit)
+    async def receivers(self) -> frozenset[str]:
+        """Notifiers that messages wait for now."""
+        return await self.run(history.receivers)
+
+    async def take(self, notifier: str, seconds: float) -> dict[str, Any] | None:
+        """The oldest message that waits for a notifier; it is due again after `seconds` unless delivered."""
+        return await self.run(history.take, notifier, seconds)
 
     async def delivered(self, key: str, notifier: str) -> None:
         """A message has arrived."""

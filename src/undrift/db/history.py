@@ -91,15 +91,35 @@ def plan(connection: sa.Connection, digest: str) -> dict[str, Any] | None:
     return connection.execute(query).scalar_one_or_none()
 
 
-def due(connection: sa.Connection, limit: int) -> list[dict[str, Any]]:
-    """Messages that wait to be sent now."""
+def receivers(connection: sa.Connection) -> frozenset[str]:
+    """Notifiers that messages wait for now."""
+    query = sa.select(_OUTBOX.notifier).distinct().where(_is_due(connection))
+    return frozenset(row.notifier for row in connection.execute(query))
+
+
+def take(connection: sa.Connection, notifier: str, seconds: float) -> dict[str, Any] | None:
+    """The oldest message that waits for a notifier; nobody else gets it for so long."""
     query = (
         sa.select(tables.outbox)
-        .where(_OUTBOX.delivered.is_(None), _OUTBOX.due <= leases.now(connection))
+        .where(_is_due(connection), _OUTBOX.notifier == notifier)
         .order_by(_OUTBOX.due)
-        .limit(limit)
+        .limit(1)
     )
-    return [dict(row) for row in connection.execute(query).mappings()]
+    if connection.dialect.name != "sqlite":
+        query = query.with_for_update(skip_locked=True)
+    found = connection.execute(query).mappings().first()
+    if found is None:
+        return None
+    connection.execute(
+        sa.update(tables.outbox)
+        .where(_OUTBOX.key == found["key"], _OUTBOX.notifier == notifier)
+        .values(due=leases.now(connection) + seconds)
+    )
+    return dict(found)
+
+
+def _is_due(connection: sa.Connection) -> sa.ColumnElement[bool]:
+    return sa.and_(_OUTBOX.delivered.is_(None), _OUTBOX.due <= leases.now(connection))
 
 
 def delivered(connection: sa.Connection, key: str, notifier: str) -> None:

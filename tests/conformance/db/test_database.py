@@ -314,16 +314,32 @@ async def test_messages_are_sent_at_least_once_and_known_once(db: database.SqlDa
     await db.remember([], [], [message])
     await db.remember([], [], [message])
 
-    assert [one["key"] for one in await db.due()] == ["k"]
+    assert await db.receivers() == {"chat"}
+    assert (await db.take("chat", 0.05) or {})["key"] == "k"
+    assert await db.take("chat", 60) is None
+    await asyncio.sleep(0.1)
+    assert (await db.take("chat", 60) or {})["key"] == "k"
 
     await db.postpone("k", "chat", 60)
 
-    assert await db.due() == []
+    assert await db.receivers() == frozenset()
 
     await db.delivered("k", "chat")
     await db.remember([], [], [message])
 
-    assert await db.due() == []
+    assert await db.take("chat", 60) is None
+
+
+async def test_a_message_is_one_agent_s_at_a_time(url: str, db: database.SqlDatabase) -> None:
+    """Two that send at the same time share the messages, and the oldest goes first."""
+    keys = [f"k{number}" for number in range(6)]
+    for key in keys:
+        await db.remember([], [], [{"key": key, "notifier": "chat", "document": {}}])
+    async with database.opened(url) as other:
+        found = await asyncio.gather(*(one.take("chat", 60) for one in (db, other) * 4))
+
+    taken = [one["key"] for one in found if one is not None]
+    assert sorted(taken) == keys
 
 
 async def test_claims_tell_what_others_declare(db: database.SqlDatabase) -> None:
