@@ -13,12 +13,14 @@ import contextlib
 import pathlib
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.ext import asyncio as sa_async
 
 from undrift import errors
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext import asyncio as sa_async
 
 _T = TypeVar("_T")
 _STALLED = 5000
@@ -86,6 +88,8 @@ def runner(url: str) -> Runner:
         sa.event.listen(engine, "begin", _begin_sqlite)
         return SqliteRunner(engine)
     if parsed.drivername.startswith("postgres"):
+        from sqlalchemy.ext import asyncio as sa_async  # noqa: PLC0415 - slow to import, and SQLite is the default
+
         return PostgresqlRunner(
             sa_async.create_async_engine(
                 parsed.set(drivername="postgresql+asyncpg"),

@@ -8,6 +8,7 @@ fingerprints, values that are not known yet as the name of what will make them k
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,8 +39,9 @@ def plain(value: Any, key: bytes) -> Any:
     return value
 
 
-def policy_document(policy: application.Policy) -> dict[str, Any]:
-    """A policy as data."""
+@functools.lru_cache(256)
+def policy_document(policy: application.Policy) -> Mapping[str, Any]:
+    """A policy as data. Most applications share a few policies."""
     document = plain(dataclasses.asdict(policy), b"")
     if not isinstance(document, dict):
         raise TypeError(document)

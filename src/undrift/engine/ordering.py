@@ -1,14 +1,15 @@
 """The order in which changes are made. Pure.
 
 Edges come first, then declared waves, then kinds. Deletes come last and in reverse, unless an edge says
-otherwise: what cannot exist beside a new resource goes before it.
+otherwise: what cannot exist beside a new resource goes before it. A wave is what is written down, made and
+looked at in one go.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from undrift import errors
 from undrift.model import plan, resource
@@ -17,9 +18,12 @@ _Key = tuple[int, int, int]
 _Edges = dict[resource.ResourceId, set[resource.ResourceId]]
 
 
-def order(changes: Sequence[plan.Change], kind_order: Sequence[str]) -> tuple[plan.Wave, ...]:
+def order(
+    changes: Sequence[plan.Change], kind_order: Sequence[str], together: Collection[str] = ()
+) -> tuple[plan.Wave, ...]:
     """Changes grouped into waves; raises `OrderCycle` when edges run in a circle.
 
+    Changes of the kinds `together` share a wave although they need one another: they are made in its order.
     Kahn's algorithm with a heap, so that among those that may go next the lowest key goes first.
     """
     if not changes:
@@ -29,7 +33,8 @@ def order(changes: Sequence[plan.Change], kind_order: Sequence[str]) -> tuple[pl
     keys = {change.id: _key(change, ranks, len(ranks)) for change in changes}
     before = _edges(by_id)
     _promote(keys, before, by_id)
-    return _waves(_sorted(keys, before, by_id), by_id, keys, before)
+    done = [by_id[rid] for rid in _sorted(keys, before, by_id)]
+    return _waves(done, keys, before, frozenset(together))
 
 
 def _key(change: plan.Change, ranks: Mapping[str, int], last: int) -> _Key:
@@ -121,19 +126,30 @@ def _cycle(
 
 
 def _waves(
-    done: Sequence[resource.ResourceId],
-    by_id: Mapping[resource.ResourceId, plan.Change],
+    done: Sequence[plan.Change],
     keys: Mapping[resource.ResourceId, _Key],
     before: _Edges,
+    together: frozenset[str],
 ) -> tuple[plan.Wave, ...]:
     groups: list[list[plan.Change]] = []
     members: set[resource.ResourceId] = set()
-    key: _Key | None = None
-    for rid in done:
-        if keys[rid] != key or before[rid] & members:
+    for change in done:
+        last = groups[-1][-1] if groups else None
+        key, edges = keys[change.id], before[change.id] & members
+        if last is None or ((keys[last.id] != key or edges) and not _follows(change, last, keys, together)):
             groups.append([])
             members = set()
-            key = keys[rid]
-        groups[-1].append(by_id[rid])
-        members.add(rid)
+        groups[-1].append(change)
+        members.add(change.id)
     return tuple(plan.Wave(number, tuple(group)) for number, group in enumerate(groups))
+
+
+def _follows(
+    change: plan.Change,
+    last: plan.Change,
+    keys: Mapping[resource.ResourceId, _Key],
+    together: frozenset[str],
+) -> bool:
+    """Whether a change may be made right after another one, in its wave."""
+    same = keys[change.id][:2] == keys[last.id][:2] and _deletes(change) == _deletes(last)
+    return same and change.id.kind in together and last.id.kind in together

@@ -17,7 +17,8 @@ def make_plan(situation: plan.Situation) -> plan.Plan:
     """
     draft = _Draft(situation)
     unchanged = draft.compare()
-    waves = ordering.order(draft.changes, situation.capabilities.kind_order)
+    able = situation.capabilities
+    waves = ordering.order(draft.changes, able.kind_order, able.together)
     described = digesting.document(situation.lock, situation.application.policy, waves, situation.key)
     return plan.Plan(
         application=situation.application.name,

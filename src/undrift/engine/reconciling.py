@@ -270,7 +270,7 @@ class _Story:
         self, found: plan.Plan, situation: plan.Situation, held: record.HeldBack | None
     ) -> plan.Verdict:
         with self._in(record.Phase.GUARD):
-            described = digesting.document(found.lock, self.application.policy, found.waves, self.world.key)
+            described = self._document(found) if found.waves else {}
             considered = guarding.Considered(
                 application=self.application,
                 plan=found,
@@ -285,6 +285,9 @@ class _Story:
             if found.waves and not verdict.go and not self.subject.dry:
                 await self.world.database.remember_plan(found.digest, described)
             return verdict
+
+    def _document(self, found: plan.Plan) -> dict[str, object]:
+        return digesting.document(found.lock, self.application.policy, found.waves, self.world.key)
 
     async def _approved(self, found: plan.Plan) -> dict[str, dict[str, object]]:
         approved: dict[str, dict[str, object]] = {}

@@ -24,7 +24,8 @@ class Capabilities:
 
     `kind_order` lists kinds in the order they are created (others come after, by name).
     `data_kinds` hold data: only deleted where Git says so. `immutable` maps a kind to the field paths
-    (dotted) that cannot be changed in place. `concurrency` is how many changes may run at once.
+    (dotted) that cannot be changed in place. `concurrency` is how many changes may run at once. `instant`
+    kinds are as they will be when their change returns: what needs them need not wait for their health.
     """
 
     watch: bool = False
@@ -38,6 +39,12 @@ class Capabilities:
     data_kinds: frozenset[str] = frozenset()
     immutable: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     concurrency: int = 1
+    instant: frozenset[str] = frozenset()
+
+    @property
+    def together(self) -> frozenset[str]:
+        """Kinds whose changes may follow one another in one wave: one at a time, and none to wait for."""
+        return self.instant if self.concurrency <= 1 else frozenset()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

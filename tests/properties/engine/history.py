@@ -53,10 +53,16 @@ class Tenant:
 class History:
     """Applications on one fake target, reconciled on demand; survives the death of the agent."""
 
-    def __init__(self, *tenants: Tenant, marks: target.Marks = target.Marks.RESOURCE) -> None:
+    def __init__(
+        self,
+        *tenants: Tenant,
+        marks: target.Marks = target.Marks.RESOURCE,
+        instant: frozenset[str] = frozenset(),
+    ) -> None:
         self.tenants = {tenant.name: tenant for tenant in tenants}
         self.place = fakes.FakeTarget(marks)
         self.database = memory.MemoryDatabase()
+        self.instant = instant
         self.lives = 0
         self.cache: rendering.Cache = {}
         self.told: list[record.Reconciliation] = []
@@ -102,7 +108,7 @@ class History:
             agent=AGENT,
             source=tenant.source,
             renderer=fakes.FakeRenderer(tenant.source),
-            provider=fakes.FakeProvider(self.place, kind_order=ORDER),
+            provider=fakes.FakeProvider(self.place, kind_order=ORDER, instant=self.instant),
             target=PLACE,
             session=fakes.FakeSession(self.place),
             database=self.database,

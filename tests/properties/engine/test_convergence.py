@@ -58,8 +58,8 @@ def declarations(draw: st.DrawFn) -> tuple[resource.Resource, ...]:
 class Histories(RuleBasedStateMachine):
     """Two applications on one target."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(instant=st.sampled_from([frozenset(), frozenset({"Folder", "File"})]))
+    def begin(self, instant: frozenset[str]) -> None:
         """A target on which a stranger has something already."""
         limit = application.DeletionLimit(count=1000, percent=100)
         policy = application.Policy(
@@ -71,6 +71,7 @@ class Histories(RuleBasedStateMachine):
                 history.Tenant(application.Application(name, source, "place", policy=policy))
                 for name in OWNERS
             ),
+            instant=instant,
         )
         for tenant in self.world.tenants.values():
             tenant.source.commit()

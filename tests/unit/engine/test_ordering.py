@@ -98,6 +98,49 @@ def test_a_circle_is_spelled_out() -> None:
     assert caught.value.why == "File/a needs File/b needs File/c needs File/a"
 
 
+@pytest.mark.parametrize(
+    "reason, changes, expected",
+    [
+        (
+            "a folder, and what is in it",
+            (create("File/b", needs=("File/a",)), create("File/a", needs=("Folder/f",)), create("Folder/f")),
+            [["Folder/f", "File/a", "File/b"]],
+        ),
+        (
+            "others wait for them, and they for others",
+            (
+                create("File/b", needs=("Service/s",)),
+                create("Service/s", needs=("File/a",)),
+                create("File/a"),
+            ),
+            [["File/a"], ["Service/s"], ["File/b"]],
+        ),
+        (
+            "declared waves stay apart",
+            (create("Folder/f"), create("File/a", 1)),
+            [["Folder/f"], ["File/a"]],
+        ),
+        (
+            "what is removed with what is in it",
+            (delete("Folder/f"), delete("File/a", ("Folder/f",))),
+            [["File/a", "Folder/f"]],
+        ),
+        (
+            "to remove and to make stay apart",
+            (delete("Folder/x"), create("File/x", rivals=("Folder/x",)), delete("File/z")),
+            [["Folder/x"], ["File/x"], ["File/z"]],
+        ),
+    ],
+)
+def test_kinds_that_nobody_has_to_wait_for(
+    reason: str, changes: tuple[plan.Change, ...], expected: list[list[str]]
+) -> None:
+    """They follow one another in one wave."""
+    for found in (changes, tuple(reversed(changes))):
+        waves = ordering.order(found, KINDS, {"Folder", "File"})
+        assert [[str(change.id) for change in wave.changes] for wave in waves] == expected, reason
+
+
 def test_waves_are_numbered() -> None:
     """From 0, in the order they are applied."""
     waves = ordering.order([create("Service/s"), create("Folder/f")], KINDS)

@@ -17,6 +17,8 @@ SERVICE: Final = "Service"
 COMMAND: Final = "Command"
 ORDER: Final = (DIRECTORY, FILE, LINK, BLOCK, COMMAND, SERVICE)
 """In which they are made; what is in an archive is files, directories and links."""
+INSTANT: Final = frozenset({DIRECTORY, FILE, LINK, BLOCK})
+"""What is done when it is written."""
 AT_PATHS: Final = frozenset({FILE, DIRECTORY, LINK})
 """What takes a path for itself."""
 

@@ -42,7 +42,9 @@ class HostsProvider:
 
     def capabilities(self, place: target.Target) -> target.Capabilities:
         """See `interfaces.Provider`."""
-        return target.Capabilities(watch=True, compare_and_set=True, kind_order=kinds.ORDER)
+        return target.Capabilities(
+            watch=True, compare_and_set=True, kind_order=kinds.ORDER, instant=kinds.INSTANT
+        )
 
     def load(
         self, rendered: interfaces.Rendered, facts: target.Facts, place: target.Target
