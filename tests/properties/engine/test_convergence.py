@@ -58,8 +58,10 @@ def declarations(draw: st.DrawFn) -> tuple[resource.Resource, ...]:
 class Histories(RuleBasedStateMachine):
     """Two applications on one target."""
 
-    @initialize(instant=st.sampled_from([frozenset(), frozenset({"Folder", "File"})]))
-    def begin(self, instant: frozenset[str]) -> None:
+    instant: frozenset[str] = frozenset()
+
+    @initialize()
+    def begin(self) -> None:
         """A target on which a stranger has something already."""
         limit = application.DeletionLimit(count=1000, percent=100)
         policy = application.Policy(
@@ -71,7 +73,7 @@ class Histories(RuleBasedStateMachine):
                 history.Tenant(application.Application(name, source, "place", policy=policy))
                 for name in OWNERS
             ),
-            instant=instant,
+            instant=self.instant,
         )
         for tenant in self.world.tenants.values():
             tenant.source.commit()
@@ -256,5 +258,12 @@ def _deleted(found: plan.Plan) -> set[resource.ResourceId]:
     return {change.id for change in found.changes if change.action is plan.Action.DELETE}
 
 
+class HistoriesTogether(Histories):
+    """The same on a target where kinds that nobody has to wait for share their waves."""
+
+    instant = frozenset({"Folder", "File"})
+
+
 TestConvergence = Histories.TestCase
+TestConvergenceTogether = HistoriesTogether.TestCase
 TestConvergence.settings = settings(stateful_step_count=20, deadline=None)
