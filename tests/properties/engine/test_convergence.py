@@ -120,12 +120,8 @@ class Histories(RuleBasedStateMachine):
     def reconcile_in_trouble(self, name: str, trouble: list[fakes.Mischief]) -> None:
         """The target does what it wants."""
         self._misbehave(trouble)
-        begun = len(self.world.place.log)
-        told = self.world.reconcile(name, retry=True)
+        self._reconcile(name)
         self._behave()
-        if told is not None and told.plan is not None:
-            in_order(told.plan, self.world.place.log[begun:])
-            assert len(told.results) in (0, len(told.plan.changes)), "a change has no result"
 
     @rule(name=names, trouble=mischiefs, made=fields)
     def reconcile_while_hands_move(
@@ -141,7 +137,7 @@ class Histories(RuleBasedStateMachine):
             return next(moves, fakes.Mischief.NONE)
 
         self.world.place.misbehave = interfere
-        self.world.reconcile(name, retry=True)
+        self._reconcile(name)
         self._behave()
 
     @rule(name=names)
@@ -161,9 +157,16 @@ class Histories(RuleBasedStateMachine):
         order = sorted(OWNERS, key=lambda name: name != first)
         for _ in range(4):
             for name in order:
-                self.world.reconcile(name, retry=True)
+                self._reconcile(name)
         for name in order:
             self._converged(name)
+
+    def _reconcile(self, name: str) -> None:
+        begun = len(self.world.place.log)
+        told = self.world.reconcile(name, retry=True)
+        if told is not None and told.plan is not None:
+            in_order(told.plan, self.world.place.log[begun:])
+            assert len(told.results) in (0, len(told.plan.changes)), "a change has no result"
 
     def _converged(self, name: str) -> None:
         done = len(self.world.place.log)
@@ -266,4 +269,5 @@ class HistoriesTogether(Histories):
 
 TestConvergence = Histories.TestCase
 TestConvergenceTogether = HistoriesTogether.TestCase
-TestConvergence.settings = settings(stateful_step_count=20, deadline=None)
+for _case in (TestConvergence, TestConvergenceTogether):
+    _case.settings = settings(stateful_step_count=20, deadline=None)

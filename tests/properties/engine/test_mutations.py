@@ -16,7 +16,7 @@ from undrift.model import inventory, plan, resource
 from undrift.testing import memory
 
 SEARCH = settings(
-    max_examples=1000,
+    max_examples=4000,
     stateful_step_count=25,
     deadline=None,
     database=None,
