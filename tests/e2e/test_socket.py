@@ -105,6 +105,13 @@ def test_a_digest_may_be_shortened_but_not_guessed(world: World, site: str) -> N
     assert order["order"] == "approve"
 
 
+def test_the_agent_counts_what_is_in_sync(world: World, site: str) -> None:
+    """For who watches many: a number instead of a list."""
+    assert [world.client.agent()[name] for name in ("applications", "in_sync")] == [1, 0]
+    world.client.approve("site", site)
+    world.until(lambda: world.client.agent()["in_sync"] == 1)
+
+
 def test_history_comes_in_pages(world: World, site: str) -> None:
     """Newest first, each once, however large the page is asked to be."""
     world.cli("approve", "site", site)

@@ -38,6 +38,7 @@ class Service:
             "started": shared.started,
             "now": shared.clock.now(),
             "applications": len(shared.tenants),
+            "in_sync": sum(one.in_sync for one in shared.tenants.values()),
             "errors": [shapes.error(error) for error in (found.errors if found else ())],
             "sources": [
                 {
