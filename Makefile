@@ -38,8 +38,9 @@ fix: $(ENV) ## what the tools can mend by themselves
 	$(BIN)/ruff format
 
 .PHONY: peers
-peers: ## the real programs that tests talk to (git, sshd, PostgreSQL …)
+peers: $(ENV) ## the real programs that tests talk to (git, sshd, PostgreSQL, Kubernetes …)
 	@scripts/testbed
+	@scripts/testbed-go
 
 .PHONY: test
 test: $(ENV) peers ## everything: peers are obtained, all tests are run

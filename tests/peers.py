@@ -11,6 +11,8 @@ import sys
 
 import pytest
 
+from undrift.testing import control_plane
+
 # Debian keeps daemons out of a user's PATH.
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
@@ -53,6 +55,17 @@ def require_peer(name: str) -> pathlib.Path:
     if found is not None:
         return found
     reason = f"{name} is not installed; `make peers` as root obtains it"
+    if in_ci():
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def require_control_plane() -> control_plane.Programs:
+    """The programs of a Kubernetes control plane; without them the test is skipped, in CI it fails."""
+    found = control_plane.find()
+    if found is not None:
+        return found
+    reason = "the Kubernetes control plane is not built; `make peers` builds it"
     if in_ci():
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

@@ -174,10 +174,12 @@ class Provider(Protocol):
         """What can be done with such a target."""
         ...
 
-    def load(self, rendered: Rendered, facts: target.Facts, place: target.Target) -> resource.DesiredState:
+    def load(
+        self, rendered: Rendered, facts: target.Facts, place: target.Target, namespace: str = ""
+    ) -> resource.DesiredState:
         """Native documents and files → resources, each with its origin. Pure.
 
-        Raises `ValidationError`s, all at once (`errors.Several`).
+        `namespace` is the application's, for resources that name none. Raises `ValidationError`s, all at once (`errors.Several`).
         """
         ...
 

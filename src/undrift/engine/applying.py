@@ -83,14 +83,14 @@ async def _apply_wave(
     await applier.lease.check()
     await applier.ledger.begin(applier.lease, wave, digest, applier.revision)
     await applier.session.intend(wave.changes, applier.owner, applier.revision)
-    results = await _apply_changes(wave.changes, applier)
+    results = await _apply_changes(wave, applier)
     results, live = await _verify(results, before, applier)
     await applier.ledger.finish(applier.lease, results, applier.revision)
     return results, live
 
 
-async def _apply_changes(changes: Sequence[plan.Change], applier: Applier) -> tuple[plan.ChangeResult, ...]:
-    """Side by side up to the provider's concurrency; once one fails no further one is started."""
+async def _apply_changes(wave: plan.Wave, applier: Applier) -> tuple[plan.ChangeResult, ...]:
+    """Step after step, each side by side up to the provider's concurrency; once one fails no other is started."""
     gate = asyncio.Semaphore(max(1, applier.concurrency))
     failed = asyncio.Event()
 
@@ -103,11 +103,15 @@ async def _apply_changes(changes: Sequence[plan.Change], applier: Applier) -> tu
                 failed.set()
             return result
 
-    if applier.concurrency <= 1 or len(changes) == 1:
-        return tuple([await one(change) for change in changes])
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(change)) for change in changes]
-    return tuple(task.result() for task in tasks)
+    results: list[plan.ChangeResult] = []
+    for step in wave.steps:
+        if applier.concurrency <= 1 or len(step) == 1:
+            results += [await one(change) for change in step]
+            continue
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(change)) for change in step]
+        results += [task.result() for task in tasks]
+    return tuple(results)
 
 
 async def _apply_change(change: plan.Change, applier: Applier) -> plan.ChangeResult:

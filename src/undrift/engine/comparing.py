@@ -7,7 +7,7 @@ are compared as wholes when their lengths differ, else item by item.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from undrift.model import application, plan, resource
@@ -22,11 +22,14 @@ def differences(
     ignored: Sequence[_Path] = (),
 ) -> tuple[plan.FieldChange, ...]:
     """Every field of `desired` that `live` does not have with that value; `ignored` paths left out."""
-    if desired == live:
-        return ()
+    return () if desired == live else chosen(_walk(desired, live, ()), ignored)
+
+
+def chosen(found: Iterable[plan.Difference], ignored: Sequence[_Path] = ()) -> tuple[plan.FieldChange, ...]:
+    """Differences as field changes; `ignored` paths left out."""
     return tuple(
         plan.FieldChange(_dotted(path), before, after)
-        for path, before, after in _walk(desired, live, ())
+        for path, before, after in found
         if not any(_covers(pattern, path) for pattern in ignored)
     )
 
@@ -48,6 +51,21 @@ def overlay(desired: resource.Fields, live: resource.Fields, ignored: Sequence[_
         return desired
     merged = {key: _overlay(value, live.get(key, _ABSENT), ignored, (key,)) for key, value in desired.items()}
     return {key: value for key, value in merged.items() if value is not _ABSENT}
+
+
+def without(desired: resource.Fields, ignored: Sequence[_Path]) -> resource.Fields:
+    """`desired` with the ignored paths left out, for providers that write only what they are told."""
+    return _without(desired, ignored, ()) if ignored else desired
+
+
+def _without(desired: Any, ignored: Sequence[_Path], path: _Path) -> Any:
+    if isinstance(desired, Mapping):
+        return {
+            key: _without(value, ignored, (*path, str(key)))
+            for key, value in desired.items()
+            if not any(_covers(pattern, (*path, str(key))) for pattern in ignored)
+        }
+    return desired
 
 
 def _overlay(desired: Any, live: Any, ignored: Sequence[_Path], path: _Path) -> Any:

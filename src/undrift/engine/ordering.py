@@ -7,34 +7,35 @@ looked at in one go.
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from undrift import errors
-from undrift.model import plan, resource
+from undrift.model import plan, resource, target
 
 _Key = tuple[int, int, int]
 _Edges = dict[resource.ResourceId, set[resource.ResourceId]]
 
 
-def order(
-    changes: Sequence[plan.Change], kind_order: Sequence[str], together: Collection[str] = ()
-) -> tuple[plan.Wave, ...]:
+def order(changes: Sequence[plan.Change], able: target.Capabilities) -> tuple[plan.Wave, ...]:
     """Changes grouped into waves; raises `OrderCycle` when edges run in a circle.
 
-    Changes of the kinds `together` share a wave although they need one another: they are made in its order.
+    What follows changes of instant kinds shares their wave although it needs them: it is a later step of it.
     Kahn's algorithm with a heap, so that among those that may go next the lowest key goes first.
     """
     if not changes:
         return ()
     by_id = {change.id: change for change in changes}
-    ranks = {kind: rank for rank, kind in enumerate(kind_order)}
-    keys = {change.id: _key(change, ranks, len(ranks)) for change in changes}
+    others = len(able.kind_order)
+    ranks = {kind: rank for rank, kind in enumerate(able.kind_order)}
+    ranks |= {kind: rank for rank, kind in enumerate(able.kind_last, others + 1)}
+    keys = {change.id: _key(change, ranks, others) for change in changes}
     before = _edges(by_id)
     _promote(keys, before, by_id)
     done = [by_id[rid] for rid in _sorted(keys, before, by_id)]
-    return _waves(done, keys, before, frozenset(together))
+    return _waves(done, keys, before, able.instant)
 
 
 def _key(change: plan.Change, ranks: Mapping[str, int], last: int) -> _Key:
@@ -129,27 +130,38 @@ def _waves(
     done: Sequence[plan.Change],
     keys: Mapping[resource.ResourceId, _Key],
     before: _Edges,
-    together: frozenset[str],
+    instant: frozenset[str],
 ) -> tuple[plan.Wave, ...]:
-    groups: list[list[plan.Change]] = []
-    members: set[resource.ResourceId] = set()
+    groups: list[_Group] = []
+    step: set[resource.ResourceId] = set()
     for change in done:
-        last = groups[-1][-1] if groups else None
-        key, edges = keys[change.id], before[change.id] & members
-        if last is None or ((keys[last.id] != key or edges) and not _follows(change, last, keys, together)):
-            groups.append([])
-            members = set()
-        groups[-1].append(change)
-        members.add(change.id)
-    return tuple(plan.Wave(number, tuple(group)) for number, group in enumerate(groups))
+        last = groups[-1].changes[-1] if groups else None
+        beside = last is not None and keys[last.id] == keys[change.id] and not before[change.id] & step
+        if last is None or not (beside or _follows(change, groups[-1], keys)):
+            groups.append(_Group())
+        elif not beside:
+            groups[-1].breaks.append(len(groups[-1].changes))
+        if not beside:
+            step = set()
+        groups[-1].changes.append(change)
+        groups[-1].waits |= change.id.kind not in instant
+        step.add(change.id)
+    return tuple(
+        plan.Wave(number, tuple(group.changes), tuple(group.breaks)) for number, group in enumerate(groups)
+    )
 
 
-def _follows(
-    change: plan.Change,
-    last: plan.Change,
-    keys: Mapping[resource.ResourceId, _Key],
-    together: frozenset[str],
-) -> bool:
-    """Whether a change may be made right after another one, in its wave."""
+@dataclasses.dataclass(slots=True)
+class _Group:
+    """A wave in the making; it `waits` once something in it is not there as soon as it is made."""
+
+    changes: list[plan.Change] = dataclasses.field(default_factory=list)
+    waits: bool = False
+    breaks: list[int] = dataclasses.field(default_factory=list)
+
+
+def _follows(change: plan.Change, group: _Group, keys: Mapping[resource.ResourceId, _Key]) -> bool:
+    """Whether a change may be a later step of a wave: everything in it so far is there as soon as it is made."""
+    last = group.changes[-1]
     same = keys[change.id][:2] == keys[last.id][:2] and _deletes(change) == _deletes(last)
-    return same and change.id.kind in together and last.id.kind in together
+    return same and not group.waits

@@ -18,7 +18,7 @@ def make_plan(situation: plan.Situation) -> plan.Plan:
     draft = _Draft(situation)
     unchanged = draft.compare()
     able = situation.capabilities
-    waves = ordering.order(draft.changes, able.kind_order, able.together)
+    waves = ordering.order(draft.changes, able)
     described = digesting.document(situation.lock, situation.application.policy, waves, situation.key)
     return plan.Plan(
         application=situation.application.name,
@@ -146,11 +146,21 @@ class _Draft:
     def _existing(self, wanted: resource.Resource, found: resource.LiveResource) -> int:
         whose = owning.standing(found, self.situation)
         ignored = comparing.ignored_paths(self.policy.ignore, wanted.id)
-        fields = comparing.differences(wanted.fields, found.fields, ignored)
+        told = self.situation.previews.differences.get(wanted.id)
+        if told is None:
+            fields = comparing.differences(wanted.fields, found.fields, ignored)
+        else:
+            fields = comparing.chosen(told, ignored)
         if whose in (owning.Standing.OTHER, owning.Standing.STRANGER):
             self._foreign(wanted, found, fields)
             return 0
-        wanted = dataclasses.replace(wanted, fields=comparing.overlay(wanted.fields, found.fields, ignored))
+        if ignored:
+            left = (
+                comparing.without(wanted.fields, ignored)
+                if self.situation.capabilities.partial
+                else comparing.overlay(wanted.fields, found.fields, ignored)
+            )
+            wanted = dataclasses.replace(wanted, fields=left)
         if fields:
             self.owned += 1
             self._update(wanted, found, fields)

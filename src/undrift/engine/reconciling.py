@@ -127,7 +127,30 @@ class _Story:
             return await self._carry_out(chosen, kitchen)
         shared = {*chosen.prepared.desired.resources, *self.subject.memory.inventory.entries}
         async with self.world.exclusive(shared):
-            return await self._carry_out(chosen, kitchen)
+            try:
+                return await self._carry_out(chosen, kitchen)
+            except errors.UndriftError as error:
+                back = await self._refused(error, chosen, kitchen)
+                if back is None:
+                    raise
+                return await self._carry_out(back, kitchen)
+
+    async def _refused(
+        self, error: errors.UndriftError, chosen: choosing.Candidate, kitchen: rendering.Kitchen
+    ) -> choosing.Candidate | None:
+        """A target that refuses a plan to be: the revision is held back, and the last good one stays true."""
+        if self.phase is not record.Phase.PREVIEW or chosen.failure is not None:
+            return None
+        told = error.at(str(chosen.prepared.revision), chosen.prepared.revision.author)
+        failure = record.Failure(self.phase, told)
+        name = rendering.name_inputs(chosen.prepared.lock)
+        held = choosing.hold_back(self.application, chosen.prepared.revision, name, failure)
+        if held is None:
+            return None
+        self._tell(ending=record.Ending.FAILED, failure=failure, held_back=held)
+        back = await choosing.Chooser(kitchen, self.subject.memory).fall_back(failure, held)
+        same = back is not None and back.prepared.lock.inputs == chosen.prepared.lock.inputs
+        return None if same else back
 
     async def _carry_out(
         self, chosen: choosing.Candidate, kitchen: rendering.Kitchen

@@ -79,7 +79,7 @@ async def prepare(revision: source.Revision, found: lock.InputLock, kitchen: Kit
         return dataclasses.replace(cached, revision=revision, lock=found)
     artifact = await kitchen.source.fetch(revision, kitchen.application.source.path)
     rendered = await kitchen.renderer.render(artifact, kitchen.application.renderer.settings, kitchen.facts)
-    desired = kitchen.provider.load(rendered, kitchen.facts, kitchen.target)
+    desired = kitchen.provider.load(rendered, kitchen.facts, kitchen.target, kitchen.application.namespace)
     prepared = Prepared(revision, found, desired)
     kitchen.cache[key] = prepared
     return prepared

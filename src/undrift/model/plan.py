@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,6 +42,10 @@ class Reason(enum.StrEnum):
     OWNERSHIP = "ownership"
 
 
+Difference = tuple[tuple[str, ...], Any, Any]
+"""A field before it is written: its path, what it is and what it will be (None = absent)."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class FieldChange:
     """One field: its dotted path, what it is and what it will be (None = absent)."""
@@ -76,10 +81,20 @@ class Change:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Wave:
-    """Changes that may run side by side; the next wave starts when all of these are verified and healthy."""
+    """Changes that are written down and verified together; the next wave starts when all of these are healthy.
+
+    They may run side by side, but for those from the index of a break on, which need what stands before it.
+    """
 
     number: int
     changes: tuple[Change, ...]
+    breaks: tuple[int, ...] = ()
+
+    @property
+    def steps(self) -> tuple[tuple[Change, ...], ...]:
+        """The changes in groups: those of one may run side by side, one group follows another."""
+        bounds = (0, *self.breaks, len(self.changes))
+        return tuple(self.changes[first:last] for first, last in itertools.pairwise(bounds))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -127,10 +142,14 @@ class Previews:
     """What only the target can say about a plan to be: read-only facts for planning.
 
     `native` are the changes that a plan-native provider computed; planning then takes them as they are.
-    `immutable` names resources whose change the target would refuse in place, and why.
+    `differences` are what applying would change of a resource that exists, where the target knows better than
+    a comparison. `immutable` names resources whose change the target would refuse in place, and why.
     """
 
     native: tuple[Change, ...] | None = None
+    differences: Mapping[resource.ResourceId, tuple[Difference, ...]] = dataclasses.field(
+        default_factory=dict
+    )
     immutable: dict[resource.ResourceId, str] = dataclasses.field(default_factory=dict)
 
 

@@ -22,10 +22,11 @@ class Marks(enum.StrEnum):
 class Capabilities:
     """What a provider can do, declared once instead of probed.
 
-    `kind_order` lists kinds in the order they are created (others come after, by name).
+    `kind_order` lists kinds in the order they are created (others come after, by name, and `kind_last` after those).
     `data_kinds` hold data: only deleted where Git says so. `immutable` maps a kind to the field paths
     (dotted) that cannot be changed in place. `concurrency` is how many changes may run at once. `instant`
-    kinds are as they will be when their change returns: what needs them need not wait for their health.
+    kinds are as they will be when their change returns: what needs them need not wait for their health. With
+    `partial` only what is declared of a resource is written, and an ignored field is left out; else it is whole.
     """
 
     watch: bool = False
@@ -36,15 +37,12 @@ class Capabilities:
     native_plan: bool = False
     marks: Marks = Marks.RESOURCE
     kind_order: tuple[str, ...] = ()
+    kind_last: tuple[str, ...] = ()
+    partial: bool = False
     data_kinds: frozenset[str] = frozenset()
     immutable: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     concurrency: int = 1
     instant: frozenset[str] = frozenset()
-
-    @property
-    def together(self) -> frozenset[str]:
-        """Kinds whose changes may follow one another in one wave: one at a time, and none to wait for."""
-        return self.instant if self.concurrency <= 1 else frozenset()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

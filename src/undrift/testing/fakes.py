@@ -219,7 +219,7 @@ class FakeProvider:
         return self._capabilities
 
     def load(
-        self, rendered: interfaces.Rendered, facts: target.Facts, place: target.Target
+        self, rendered: interfaces.Rendered, facts: target.Facts, place: target.Target, namespace: str = ""
     ) -> resource.DesiredState:
         """Documents → resources; a document that is an error is raised."""
         found: dict[resource.ResourceId, resource.Resource] = {}

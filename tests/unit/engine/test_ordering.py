@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from undrift import errors
 from undrift.engine import ordering
-from undrift.model import plan, resource
+from undrift.model import plan, resource, target
 
-KINDS = ("Folder", "File", "Service")
+ABLE = target.Capabilities(kind_order=("Folder", "File", "Service"), kind_last=("Hook",))
 
 
 def rid(text: str) -> resource.ResourceId:
@@ -35,7 +37,7 @@ def delete(text: str, needs: tuple[str, ...] = ()) -> plan.Change:
 
 def ordered(*changes: plan.Change) -> list[list[str]]:
     """Waves of written ids."""
-    return [[str(change.id) for change in wave.changes] for wave in ordering.order(changes, KINDS)]
+    return [[str(change.id) for change in wave.changes] for wave in ordering.order(changes, ABLE)]
 
 
 @pytest.mark.parametrize(
@@ -45,8 +47,8 @@ def ordered(*changes: plan.Change) -> list[list[str]]:
         ("one kind goes together", (create("File/b"), create("File/a")), [["File/a", "File/b"]]),
         (
             "kinds in their order, unknown ones last",
-            (create("Else/x"), create("Service/s"), create("Folder/f")),
-            [["Folder/f"], ["Service/s"], ["Else/x"]],
+            (create("Hook/h"), create("Else/x"), create("Service/s"), create("Folder/f")),
+            [["Folder/f"], ["Service/s"], ["Else/x"], ["Hook/h"]],
         ),
         (
             "waves before kinds",
@@ -93,7 +95,7 @@ def test_a_circle_is_spelled_out() -> None:
     ]
 
     with pytest.raises(errors.OrderCycle) as caught:
-        ordering.order(changes, KINDS)
+        ordering.order(changes, ABLE)
 
     assert caught.value.why == "File/a needs File/b needs File/c needs File/a"
 
@@ -107,13 +109,13 @@ def test_a_circle_is_spelled_out() -> None:
             [["Folder/f", "File/a", "File/b"]],
         ),
         (
-            "others wait for them, and they for others",
+            "others follow them, and they wait for others",
             (
                 create("File/b", needs=("Service/s",)),
                 create("Service/s", needs=("File/a",)),
                 create("File/a"),
             ),
-            [["File/a"], ["Service/s"], ["File/b"]],
+            [["File/a", "Service/s"], ["File/b"]],
         ),
         (
             "declared waves stay apart",
@@ -137,12 +139,23 @@ def test_kinds_that_nobody_has_to_wait_for(
 ) -> None:
     """They follow one another in one wave."""
     for found in (changes, tuple(reversed(changes))):
-        waves = ordering.order(found, KINDS, {"Folder", "File"})
+        waves = ordering.order(found, dataclasses.replace(ABLE, instant=frozenset({"Folder", "File"})))
         assert [[str(change.id) for change in wave.changes] for wave in waves] == expected, reason
+
+
+def test_a_wave_has_steps() -> None:
+    """What needs something stands in a later step than that, and what does not beside it."""
+    able = dataclasses.replace(ABLE, instant=frozenset({"Folder", "File"}))
+    changes = [create("File/b", needs=("File/a",)), create("File/a"), create("File/c"), create("Folder/f")]
+
+    [wave] = ordering.order([*changes, create("Service/s")], able)
+
+    steps = [[str(change.id) for change in step] for step in wave.steps]
+    assert steps == [["Folder/f"], ["File/a"], ["File/b", "File/c"], ["Service/s"]]
 
 
 def test_waves_are_numbered() -> None:
     """From 0, in the order they are applied."""
-    waves = ordering.order([create("Service/s"), create("Folder/f")], KINDS)
+    waves = ordering.order([create("Service/s"), create("Folder/f")], ABLE)
 
     assert [wave.number for wave in waves] == [0, 1]

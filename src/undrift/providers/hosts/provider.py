@@ -47,9 +47,9 @@ class HostsProvider:
         )
 
     def load(
-        self, rendered: interfaces.Rendered, facts: target.Facts, place: target.Target
+        self, rendered: interfaces.Rendered, facts: target.Facts, place: target.Target, namespace: str = ""
     ) -> resource.DesiredState:
-        """See `interfaces.Provider`."""
+        """See `interfaces.Provider`. A host has no namespaces."""
         return manifest.load(rendered, facts, settings.read(place))
 
     def scopes(self, place: target.Target, ids: Collection[resource.ResourceId]) -> frozenset[str]:

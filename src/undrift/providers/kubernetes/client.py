@@ -1,0 +1,233 @@
+"""A thin client of the Kubernetes API: JSON over aiohttp, deadlines, patience with a busy server, nothing generated."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import dataclasses
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from typing import Any, Final
+
+import aiohttp
+import multidict
+import orjson
+
+from undrift import errors
+from undrift.providers.kubernetes import failing, kubeconfig, signing_in
+
+APPLY: Final = "application/apply-patch+yaml"
+JSON: Final = "application/json"
+_DEADLINE: Final = 30.0
+_CONNECT: Final = 10.0
+_QUIET: Final = 90.0
+_TOO_MANY, _UNSIGNED, _MISSING, _OK_BELOW = 429, 401, 404, 300
+_RETRIED: Final = frozenset({500, 502, 503, 504})
+_LONGEST_PAUSE: Final = 10.0
+_CHUNK: Final = 1 << 16
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Request:
+    """One request: `doing` says for people what it is for, `deadline` is seconds for all of it."""
+
+    method: str
+    path: str
+    doing: str
+    params: Mapping[str, str] | None = None
+    body: bytes | None = dataclasses.field(default=None, repr=False)
+    content: str = JSON
+    accept: str = JSON
+    deadline: float = _DEADLINE
+
+
+class Client:
+    """Requests to one cluster. `counts` are the requests that were sent, by verb, for metrics."""
+
+    def __init__(self, connection: kubeconfig.Connection, connections: int = 16) -> None:
+        self._connection = connection
+        self._identity = signing_in.Identity(connection)
+        self._gate = asyncio.Semaphore(connections)
+        self._http: aiohttp.ClientSession | None = None
+        self.counts: collections.Counter[str] = collections.Counter()
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        if self._http is not None:
+            await self._http.close()
+            self._http = None
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None, *, accept: str = JSON) -> Any:
+        """The data at a path (JSON, else text). Raises a `TargetError`."""
+        return await self.send(Request("GET", path, f"reading {path}", params=params, accept=accept))
+
+    async def find(self, path: str) -> Any | None:
+        """The data at a path, or None when there is nothing. Any other failure is raised: it is no absence."""
+        return await self._send_or_miss(Request("GET", path, f"reading {path}"))
+
+    async def forget(self, path: str, options: Any, doing: str) -> Any | None:
+        """Delete what is at a path; None when nothing was. Raises a `TargetError`."""
+        return await self._send_or_miss(Request("DELETE", path, doing, body=orjson.dumps(options)))
+
+    async def send(self, request: Request) -> Any:
+        """One request and its answer. Raises a `TargetError`.
+
+        A busy server (429, Retry-After) is asked again until the deadline; so is one that has a bad moment,
+        when it is only read.
+        """
+        code, answer = await self._answered(request)
+        if code >= _OK_BELOW:
+            raise failing.explain(code, answer, request.doing)
+        return answer
+
+    async def _send_or_miss(self, request: Request) -> Any | None:
+        code, answer = await self._answered(request)
+        if code == _MISSING:
+            return None
+        if code >= _OK_BELOW:
+            raise failing.explain(code, answer, request.doing)
+        return answer
+
+    async def _answered(self, request: Request) -> tuple[int, Any]:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + request.deadline
+        attempt, renewed = 0, False
+        while True:
+            attempt += 1
+            async with self._gate, self._explained(request.method, request.doing):
+                async with asyncio.timeout_at(end):
+                    code, headers, answer = await self._once(request)
+            if code == _UNSIGNED and not renewed:
+                self._identity.forget()
+                renewed = True
+                continue
+            patient = code == _TOO_MANY or request.method == "GET"
+            pause = _pause(code, headers, attempt) if patient else None
+            if pause is None or loop.time() + pause >= end:
+                return code, answer
+            await asyncio.sleep(pause)
+
+    async def _once(self, request: Request) -> tuple[int, Mapping[str, str], Any]:
+        self.counts[request.method] += 1
+        content = request.content if request.body is not None else ""
+        async with self._session().request(
+            request.method,
+            self._connection.server + request.path,
+            params=request.params,
+            data=request.body,
+            headers=await self._headers(request.accept, content),
+            ssl=self._identity.trust(),
+            server_hostname=self._connection.server_name or None,
+            proxy=self._connection.proxy or None,
+        ) as answer:
+            return answer.status, answer.headers, _decode(await answer.read())
+
+    async def watch(self, path: str, params: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
+        """The lines of a watch, until the server ends it; an empty one first, when it has begun. Raises a `TargetError`.
+
+        A watch that is quiet for longer than its bookmarks come is taken for dead.
+        """
+        self.counts["WATCH"] += 1
+        doing = f"watching {path}"
+        headers = await self._headers(JSON, "")
+        quiet = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=_QUIET)
+        async with (
+            self._explained("GET", doing),
+            self._session().get(
+                self._connection.server + path,
+                params={**params, "watch": "true"},
+                headers=headers,
+                timeout=quiet,
+                ssl=self._identity.trust(),
+                server_hostname=self._connection.server_name or None,
+                proxy=self._connection.proxy or None,
+            ) as answer,
+        ):
+            if answer.status >= _OK_BELOW:
+                if answer.status == _UNSIGNED:
+                    self._identity.forget()
+                raise failing.explain(answer.status, _decode(await answer.read()), doing)
+            yield b""
+            async for line in _lines(answer.content):
+                yield line
+
+    async def _headers(self, accept: str, content: str) -> multidict.CIMultiDict[str]:
+        made = multidict.CIMultiDict(await self._identity.headers())
+        made["Accept"] = accept
+        made["Accept-Encoding"] = "identity"
+        if content:
+            made["Content-Type"] = content
+        for group in self._identity.groups:
+            made.add("Impersonate-Group", group)
+        return made
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._http is None:
+            self._http = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT),
+                headers={"User-Agent": "undrift"},
+                auto_decompress=False,
+                read_bufsize=_CHUNK * 16,
+                trust_env=not self._connection.proxy,
+            )
+        return self._http
+
+    @contextlib.asynccontextmanager
+    async def _explained(self, method: str, doing: str) -> AsyncIterator[None]:
+        """What goes wrong on the way, in words; whether a write was made is unknown unless it never left."""
+        server = self._connection.server
+        try:
+            yield
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise errors.TargetDenied(
+                f"{server} cannot be trusted",
+                why=str(error.certificate_error),
+                hint="is the certificate-authority of the kubeconfig the cluster's own?",
+            ) from error
+        except (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError) as error:
+            raise errors.TargetUnavailable(
+                f"{server} cannot be reached", why=_system(error), hint="it is tried again"
+            ) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            why = "it does not answer in time" if isinstance(error, TimeoutError) else type(error).__name__
+            kind = errors.TargetUnavailable if method == "GET" else errors.OutcomeUnknown
+            raise kind(f"{doing} failed", why=f"{server}: {why}", hint="it is tried again") from error
+
+
+def _pause(code: int, headers: Mapping[str, str], attempt: int) -> float | None:
+    """How long to wait before asking again, seconds; None when that would not help."""
+    if code != _TOO_MANY and code not in _RETRIED:
+        return None
+    if code in _RETRIED and "Retry-After" not in headers and attempt >= 3:  # noqa: PLR2004 - a bad moment is short
+        return None
+    try:
+        asked = float(headers.get("Retry-After", ""))
+    except ValueError:
+        asked = min(_LONGEST_PAUSE, 0.1 * 2**attempt)
+    return asked + random.uniform(0, 0.2)  # noqa: S311 - spreads load
+
+
+def _decode(content: bytes) -> Any:
+    if content[:1] in {b"{", b"["}:
+        try:
+            return orjson.loads(content)
+        except orjson.JSONDecodeError:
+            return None
+    return content.decode("utf-8", "replace")
+
+
+async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    rest = b""
+    async for chunk in stream.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n") if rest else chunk.split(b"\n")
+        for line in lines:
+            if line:
+                yield line
+
+
+def _system(error: Exception) -> str:
+    inner = getattr(error, "os_error", None)
+    said = getattr(inner, "strerror", None) or (str(inner) if inner else "")
+    return said or type(error).__name__

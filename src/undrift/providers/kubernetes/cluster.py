@@ -1,0 +1,162 @@
+"""What all sessions on one target share: the client, what is served, the mirror and its watches."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Collection, Iterable
+from typing import Any, Final
+
+import orjson
+
+from undrift import errors
+from undrift.lib import canonical
+from undrift.model import resource, target
+from undrift.providers.kubernetes import client, discovery, kinds, marks, mirror, watching
+
+_METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_FEW: Final = "20"
+_SETTLED: Final = 0.2
+_AGAIN: Final = 10.0
+_NEVER_OURS: Final = frozenset(
+    {
+        "Event",
+        "Event.events.k8s.io",
+        "Lease.coordination.k8s.io",
+        "EndpointSlice.discovery.k8s.io",
+        "Endpoints",
+    }
+)
+_WATCHED: Final = (kinds.DEFINITION, "APIService.apiregistration.k8s.io")
+
+
+class Cluster:
+    """Opened with the first session, closed with the last one."""
+
+    def __init__(self, name: str, api: client.Client) -> None:
+        self.name = name
+        self.api = api
+        self.mirror = mirror.Mirror()
+        self.users = 0
+        self._watches: dict[str, watching.Watch] = {}
+        self._apis: discovery.Apis | None = None
+        self._facts = target.NO_FACTS
+        self._asking = asyncio.Lock()
+        self._swept = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """See what is served, and find everything that bears our mark. Raises a `TargetError`."""
+        await self.served()
+        async with self._asking:
+            if not self._swept:
+                await self._sweep()
+                self._swept = True
+                self._tasks = [asyncio.create_task(self._follow(kind)) for kind in _WATCHED]
+
+    async def close(self) -> None:
+        """End the watches and give the connections back."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for watch in self._watches.values():
+            await watch.close()
+        self._watches.clear()
+        await self.api.close()
+
+    async def served(self, *, anew: bool = False) -> discovery.Apis:
+        """What the cluster serves; asked once, and again when a definition came or went."""
+        found = self._apis
+        if found is not None and not anew:
+            return found
+        async with self._asking:
+            if self._apis is found:
+                self._apis = await discovery.discover(self.api)
+                self._facts = _facts(self._apis)
+            return self._apis or discovery.Apis({})
+
+    async def facts(self) -> target.Facts:
+        """What rendering may depend on."""
+        await self.served()
+        return self._facts
+
+    async def follow(self, names: Collection[str]) -> frozenset[str]:
+        """See that kinds are watched; returns those that cannot be, and have to be looked at one by one."""
+        served = await self.served()
+        for name in names:
+            kind = served.kinds.get(name)
+            if kind is not None and kind.watchable and name not in self._watches:
+                self._watches[name] = watching.Watch(self.api, kind, self.mirror)
+        unwatched: set[str] = set()
+        for name in names:
+            watch = self._watches.get(name)
+            if watch is not None and not watch.fresh.is_set():
+                await watch.ready()
+            if watch is None or watch.denied:
+                unwatched.add(name)
+        return frozenset(unwatched)
+
+    async def find(self, rid: resource.ResourceId) -> Any | None:
+        """A resource as it is now; None when it does not exist. Raises when that cannot be known."""
+        kind = (await self.served()).kinds.get(rid.kind)
+        if kind is None:
+            return None
+        return await self.api.find(kind.path(namespace=rid.namespace, name=rid.name))
+
+    async def _sweep(self) -> None:
+        """Watch every kind of which something bears our mark: all that a new database needs to know."""
+        served = await self.served_now()
+        wanted = [kind for kind in served.kinds.values() if kind.watchable and kind.name not in _NEVER_OURS]
+        found = await asyncio.gather(*(self._marked(kind) for kind in wanted))
+        await self.follow([kind.name for kind, some in zip(wanted, found, strict=True) if some])
+
+    async def served_now(self) -> discovery.Apis:
+        """What is known to be served, without asking."""
+        return self._apis or discovery.Apis({})
+
+    async def _marked(self, kind: discovery.Api) -> bool:
+        try:
+            page = await self.api.get(
+                kind.path(), {"labelSelector": marks.LABEL, "limit": _FEW}, accept=_METADATA
+            )
+        except (errors.TargetDenied, errors.ChangeRefused):
+            return False
+        return any(_is_own(kind, item) for item in page.get("items") or ())
+
+    async def _follow(self, name: str) -> None:
+        """Ask anew what is served whenever a definition comes, changes or goes."""
+        while True:
+            kind = (await self.served_now()).kinds.get(name)
+            if kind is None:
+                return
+            try:
+                await self._definitions(kind)
+            except errors.TargetDenied:
+                return
+            except errors.UndriftError:
+                await asyncio.sleep(_AGAIN)
+
+    async def _definitions(self, kind: discovery.Api) -> None:
+        page = await self.api.get(kind.path(), {"limit": "1"}, accept=_METADATA)
+        params = {"resourceVersion": page["metadata"]["resourceVersion"], "allowWatchBookmarks": "true"}
+        async with contextlib.aclosing(self.api.watch(kind.path(), params)) as lines:
+            async for line in lines:
+                if line and orjson.loads(line)["type"] not in {"BOOKMARK", "ERROR"}:
+                    await asyncio.sleep(_SETTLED)
+                    await self.served(anew=True)
+
+
+def _is_own(kind: discovery.Api, item: Any) -> bool:
+    metadata = item.get("metadata") or {}
+    mark = marks.read(metadata)
+    return mark is not None and mark.names == resource.ResourceId(
+        kind.name, metadata.get("namespace", ""), metadata.get("name", "")
+    )
+
+
+def _facts(served: discovery.Apis) -> target.Facts:
+    listed: Iterable[tuple[str, str, bool, tuple[str, ...]]] = sorted(
+        (one.name, one.plural, one.namespaced, one.versions) for one in served.kinds.values()
+    )
+    values = {"version": served.version, "apis": served}
+    return target.Facts(values, canonical.digest([served.version, [list(one) for one in listed]]))

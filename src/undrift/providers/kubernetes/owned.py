@@ -1,0 +1,148 @@
+"""The fields that the API server says we own, and their values.
+
+The format of `fieldsV1` is that of structured-merge-diff (fieldpath/serialize.go): a trie whose keys are `f:` a
+field, `k:` the keys of a list's item, `v:` a value of a set, `i:` an index, and `.` for the node itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from undrift.providers.kubernetes import marks
+
+MANAGER: Final = "undrift"
+_ABSENT: Final = object()
+_SELF: Final = "."
+_Trie = Mapping[str, Any]
+
+
+def by_us(metadata: Mapping[str, Any]) -> tuple[str, _Trie] | None:
+    """The `apiVersion` and the trie of what we applied; None when the server knows of nothing."""
+    for entry in metadata.get("managedFields") or ():
+        if (
+            entry.get("manager") == MANAGER
+            and entry.get("operation") == "Apply"
+            and not entry.get("subresource")
+        ):
+            return str(entry.get("apiVersion", "")), entry.get("fieldsV1") or {}
+    return None
+
+
+def others(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """Everybody else who wrote there, by name."""
+    found = (entry.get("manager", "") for entry in metadata.get("managedFields") or ())
+    return tuple(sorted({name for name in found if name and name != MANAGER}))
+
+
+def digest(data: Mapping[str, Any], key: bytes) -> bytes:
+    """A keyed digest of the values of the fields that we own, as they are now."""
+    found = by_us(data.get("metadata") or {})
+    if found is None or found[0] != data.get("apiVersion"):
+        seen: Any = [found and found[0], *_content(data)]
+    else:
+        seen = _values(found[1], data)
+    written = orjson.dumps(seen, option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(written, digest_size=16, key=key).digest()
+
+
+def agrees(data: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
+    """Whether we own exactly what `desired` declares, with its values: then nothing needs to be asked or done.
+
+    False means that it could not be shown: a value that the server writes in another way, say.
+    """
+    found = by_us(data.get("metadata") or {})
+    if found is None or found[0] != data.get("apiVersion"):
+        return False
+    wanted = {name: value for name, value in desired.items() if name != "apiVersion"}
+    return _agree(_without_marks(found[1]), data, wanted)
+
+
+def _content(data: Mapping[str, Any]) -> Iterator[Any]:
+    """All that a declaration could be about, for want of something better."""
+    metadata = data.get("metadata") or {}
+    yield {name: metadata.get(name) for name in ("labels", "annotations", "ownerReferences")}
+    yield {name: value for name, value in data.items() if name not in {"metadata", "status"}}
+
+
+def _values(trie: _Trie, value: Any) -> Any:
+    found: dict[str, Any] = {}
+    for step, below in trie.items():
+        if step == _SELF:
+            continue
+        inner = _at(step, value)
+        if inner is _ABSENT:
+            found[step] = [False]
+        elif below:
+            found[step] = _values(below, inner)
+        else:
+            found[step] = [True, inner]
+    return found
+
+
+def _at(step: str, value: Any) -> Any:
+    """What a step of a trie leads to."""
+    kind, _, name = step.partition(":")
+    if kind == "f":
+        return value.get(name, _ABSENT) if isinstance(value, Mapping) else _ABSENT
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return _ABSENT
+    told = orjson.loads(name)
+    if kind == "k":
+        return next((item for item in value if _bears(item, told)), _ABSENT)
+    if kind == "v":
+        return told if told in value else _ABSENT
+    return value[told] if isinstance(told, int) and told < len(value) else _ABSENT
+
+
+def _bears(item: Any, keys: Mapping[str, Any]) -> bool:
+    return isinstance(item, Mapping) and all(item.get(name) == value for name, value in keys.items())
+
+
+def _agree(trie: _Trie, live: Any, desired: Any) -> bool:
+    below = {step: child for step, child in trie.items() if step != _SELF}
+    if not below:
+        return bool(live == desired) or (_SELF in trie and not desired)
+    if isinstance(desired, Mapping) and isinstance(live, Mapping):
+        return _agree_fields(below, live, desired)
+    if isinstance(desired, list) and isinstance(live, list):
+        return _agree_items(below, live, desired)
+    return False
+
+
+def _agree_fields(below: _Trie, live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
+    named = {step[2:]: child for step, child in below.items()}
+    if any(name not in named for name, value in desired.items() if value not in (None, {}, [])):
+        return False
+    return all(
+        name in desired and name in live and _agree(child, live[name], desired[name])
+        for name, child in named.items()
+    )
+
+
+def _agree_items(below: _Trie, live: list[Any], desired: list[Any]) -> bool:
+    if len(below) != len(desired):
+        return False
+    for step, child in below.items():
+        have, want = _at(step, live), _at(step, desired)
+        if have is _ABSENT or want is _ABSENT:
+            return False
+        if child and not _agree(child, have, want):
+            return False
+    return True
+
+
+def _without_marks(trie: _Trie) -> _Trie:
+    """The trie as it would be without our own marks, which no declaration has."""
+    metadata = dict(trie.get("f:metadata") or {})
+    for part, mark in (("f:annotations", marks.ANNOTATION), ("f:labels", marks.LABEL)):
+        left = {
+            step: child for step, child in (metadata.pop(part, None) or {}).items() if step != f"f:{mark}"
+        }
+        if left and left.keys() != {_SELF}:
+            metadata[part] = left
+    rest = {step: child for step, child in trie.items() if step != "f:metadata"}
+    return {**rest, "f:metadata": metadata} if metadata else rest

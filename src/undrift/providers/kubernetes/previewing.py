@@ -1,0 +1,160 @@
+"""What applying would come to, asked of the server only where it cannot be known without.
+
+What is as it was applied, with the same declaration, is in order. What the server says we own with just the
+declared values is, too. Everything else is tried by a dry run: its answer against what is there is the difference,
+with defaults, admission and the server's ways of writing already in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from undrift import errors
+from undrift.engine import comparing, digesting, owning
+from undrift.model import application, inventory, plan, resource
+from undrift.providers.kubernetes import cluster, failing, hiding, kinds, mirror, owned, shaping, writing
+
+_AT_ONCE: Final = 8
+_OWNED: Final = (owning.Standing.OURS, owning.Standing.FORMER, owning.Standing.UNMARKED)
+_REVISION: Final = "preview"
+
+
+class Previewer:
+    """Asks for one session."""
+
+    def __init__(self, shared: cluster.Cluster) -> None:
+        self._cluster = shared
+
+    async def preview(self, situation: plan.Situation) -> plan.Previews:
+        """See `interfaces.Session`. Raises what the server refuses, all at once."""
+        differences: dict[resource.ResourceId, tuple[plan.Difference, ...]] = {}
+        doubtful: list[tuple[resource.Resource, resource.LiveResource | None]] = []
+        for rid, wanted in situation.desired.resources.items():
+            found = situation.live.resources.get(rid)
+            if found is None:
+                if _tries_new(situation) and self._can_try(wanted, situation):
+                    doubtful.append((wanted, None))
+            elif found.fields != wanted.fields and _is_asked_for(wanted, found, situation):
+                if self._agrees(wanted, found, situation):
+                    differences[rid] = ()
+                else:
+                    doubtful.append((wanted, found))
+        if not doubtful:
+            return plan.Previews(differences=differences) if differences else plan.NO_PREVIEWS
+        return await self._try(doubtful, situation, differences)
+
+    def _agrees(
+        self, wanted: resource.Resource, found: resource.LiveResource, situation: plan.Situation
+    ) -> bool:
+        """Whether it is in order without asking; then it is remembered."""
+        fields = _without_ignored(wanted, situation)
+        if found.fields == fields:
+            return True
+        seen = self._cluster.mirror.get(wanted.id)
+        if seen is None or seen.data is None or seen.mark is None:
+            return False
+        if seen.mark.fingerprint != digesting.fingerprint(fields, situation.key):
+            return False
+        if not owned.agrees(seen.data, hiding.reveal(fields)):
+            return False
+        self._cluster.mirror.learn(wanted.id, seen, wanted.fields if fields == wanted.fields else fields)
+        return True
+
+    async def _try(
+        self,
+        doubtful: list[tuple[resource.Resource, resource.LiveResource | None]],
+        situation: plan.Situation,
+        differences: dict[resource.ResourceId, tuple[plan.Difference, ...]],
+    ) -> plan.Previews:
+        gate = asyncio.Semaphore(_AT_ONCE)
+        immutable: dict[resource.ResourceId, str] = {}
+        wrong: list[errors.UndriftError] = []
+
+        async def one(wanted: resource.Resource, found: resource.LiveResource | None) -> None:
+            async with gate:
+                try:
+                    told = await self._dry_run(wanted, found, situation)
+                except errors.TargetError as error:
+                    if failing.is_immutable(error) and found is not None:
+                        immutable[wanted.id] = error.why
+                    elif not failing.knows_no_dry_run(error):
+                        error.origin, error.about = error.origin or wanted.origin, str(wanted.id)
+                        wrong.append(error)
+                else:
+                    if found is not None:
+                        differences[wanted.id] = told
+
+        await asyncio.gather(*(one(wanted, found) for wanted, found in doubtful))
+        if wrong:
+            raise errors.gather(sorted(wrong, key=str))
+        return plan.Previews(differences=differences, immutable=immutable)
+
+    async def _dry_run(
+        self,
+        wanted: resource.Resource,
+        found: resource.LiveResource | None,
+        situation: plan.Situation,
+    ) -> tuple[plan.Difference, ...]:
+        """What an apply would change of a resource that is there."""
+        kind = (await self._cluster.served()).find(wanted.id)
+        fields = _without_ignored(wanted, situation) if found is not None else wanted.fields
+        declared = _with_fields(wanted, fields)
+        by = writing.mark(declared, situation.owner, _REVISION, "")
+        given = writing.body(declared, by, found.uid if found is not None else None)
+        answer = await writing.apply(self._cluster.api, kind, wanted.id, given, dry=True)
+        if found is None:
+            return ()
+        live = await self._live(wanted.id)
+        if live is None or live.data is None:
+            return tuple(shaping.differences(found.fields, shaping.fields(wanted.id, answer)))
+        before = shaping.fields(wanted.id, live.data)
+        told = tuple(shaping.differences(before, shaping.fields(wanted.id, answer)))
+        if not told and found.mark is not None and found.mark.names == wanted.id:
+            self._cluster.mirror.learn(wanted.id, live, fields)
+        return told
+
+    async def _live(self, rid: resource.ResourceId) -> mirror.Seen | None:
+        """The whole of what is there now, read again where only its digest was kept."""
+        seen = self._cluster.mirror.get(rid)
+        if seen is not None and seen.data is not None:
+            return seen
+        data = await self._cluster.find(rid)
+        if data is None:
+            return None
+        looked = self._cluster.mirror.look_at(rid, data)
+        looked.data = data
+        return looked
+
+    def _can_try(self, wanted: resource.Resource, situation: plan.Situation) -> bool:
+        """What this very plan makes room for cannot be tried before: its namespace, its kind."""
+        declared, live = situation.desired.resources, situation.live.resources
+        space = resource.ResourceId(kinds.NAMESPACE, "", wanted.id.namespace)
+        if wanted.id.namespace and space in declared and space not in live:
+            return False
+        return not any(need.kind == kinds.DEFINITION and need not in live for need in wanted.depends_on)
+
+
+def _tries_new(situation: plan.Situation) -> bool:
+    """Whether new resources are tried, too: not where everything is new and nobody waits to see the plan."""
+    automatic = situation.application.policy.mode is application.Mode.AUTOMATIC
+    confirmed = inventory.EntryState.CONFIRMED
+    return not automatic or any(entry.state is confirmed for entry in situation.inventory.entries.values())
+
+
+def _is_asked_for(wanted: resource.Resource, found: resource.LiveResource, situation: plan.Situation) -> bool:
+    """Whether a plan could touch it: it is ours, or is to be taken over."""
+    if owning.standing(found, situation) in _OWNED or wanted.adopt:
+        return True
+    subject = situation.application
+    taken = found.mark is not None and found.mark.application in subject.takes_from
+    return taken or comparing.matches(subject.policy.adopt, wanted.id)
+
+
+def _without_ignored(wanted: resource.Resource, situation: plan.Situation) -> resource.Fields:
+    ignored = comparing.ignored_paths(situation.application.policy.ignore, wanted.id)
+    return comparing.without(wanted.fields, ignored)
+
+
+def _with_fields(wanted: resource.Resource, fields: resource.Fields) -> resource.Resource:
+    return resource.Resource(wanted.id, fields, wanted.origin, protected=wanted.protected)

@@ -1,0 +1,187 @@
+"""The provider `kubernetes`: one cluster a target, shared by all of its sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Collection, Sequence
+from typing import Final
+
+from undrift import errors, interfaces
+from undrift.lib import canonical
+from undrift.model import inventory, plan, resource, target
+from undrift.providers.kubernetes import (
+    applying,
+    client,
+    cluster,
+    discovery,
+    kinds,
+    loading,
+    observing,
+    previewing,
+    settings,
+)
+
+_CONCURRENCY = 8
+
+
+class KubernetesProvider:
+    """Implements `interfaces.Provider` for `provider: kubernetes`."""
+
+    def __init__(self) -> None:
+        self._clusters: dict[str, _Shared] = {}
+
+    def capabilities(self, place: target.Target) -> target.Capabilities:
+        """See `interfaces.Provider`."""
+        return _CAPABILITIES
+
+    def load(
+        self, rendered: interfaces.Rendered, facts: target.Facts, place: target.Target, namespace: str = ""
+    ) -> resource.DesiredState:
+        """See `interfaces.Provider`."""
+        return loading.load(rendered, facts.values.get("apis") or discovery.Apis({}), namespace)
+
+    def scopes(self, place: target.Target, ids: Collection[resource.ResourceId]) -> frozenset[str]:
+        """Every resource stands alone."""
+        return frozenset()
+
+    async def connect(self, place: target.Target, secrets: interfaces.SecretResolver) -> interfaces.Session:
+        """See `interfaces.Provider`."""
+        settings.read(place)
+        known = self._clusters.get(_key(place))
+        if known is None:
+            known = self._clusters[_key(place)] = _Shared(place, secrets)
+        known.users += 1
+        try:
+            return KubernetesSession(self, place, await known.cluster())
+        except BaseException:
+            await self.leave(place)
+            raise
+
+    async def leave(self, place: target.Target) -> None:
+        """A session ended; with the last one the connection does."""
+        known = self._clusters[_key(place)]
+        known.users -= 1
+        if not known.users:
+            del self._clusters[_key(place)]
+            await known.close()
+
+
+class _Shared:
+    """One cluster while anybody uses it; opened by whoever comes first."""
+
+    def __init__(self, place: target.Target, secrets: interfaces.SecretResolver) -> None:
+        self._place = place
+        self._secrets = secrets
+        self._opened: Opened | None = None
+        self._opening = asyncio.Lock()
+        self.users = 0
+
+    async def cluster(self) -> Opened:
+        """The cluster, reached and swept. Raises what stands in the way."""
+        async with self._opening:
+            if self._opened is None:
+                connection = await settings.connection(self._place, self._secrets)
+                api = client.Client(connection, settings.read(self._place).connections)
+                made = cluster.Cluster(self._place.name, api)
+                try:
+                    await made.open()
+                except BaseException:
+                    await made.close()
+                    raise
+                self._opened = Opened(made, observing.Strangers(made))
+            return self._opened
+
+    async def close(self) -> None:
+        """Nobody uses it any more."""
+        if self._opened is not None:
+            await self._opened.cluster.close()
+            self._opened = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Opened:
+    """What sessions share."""
+
+    cluster: cluster.Cluster
+    strangers: observing.Strangers
+
+
+class KubernetesSession:
+    """Implements `interfaces.Session`; light, for all that is costly is shared."""
+
+    def __init__(self, provider: KubernetesProvider, place: target.Target, opened: Opened) -> None:
+        self._provider = provider
+        self._place = place
+        self._cluster = opened.cluster
+        self._observer = observing.Observer(opened.cluster, opened.strangers)
+        self._previewer = previewing.Previewer(opened.cluster)
+        self._applier = applying.Applier(opened.cluster)
+        self._closed = False
+
+    async def discover(self) -> target.Facts:
+        """See `interfaces.Session`."""
+        return await self._cluster.facts()
+
+    async def observe(
+        self, ids: Collection[resource.ResourceId], owner: inventory.Owner
+    ) -> resource.LiveState:
+        """See `interfaces.Session`."""
+        return await self._observer.observe(ids, owner)
+
+    async def tidy(self, owner: inventory.Owner) -> None:
+        """A death leaves nothing behind: each change is one request, which carries its own mark."""
+
+    async def preview(self, situation: plan.Situation) -> plan.Previews:
+        """See `interfaces.Session`."""
+        return await self._previewer.preview(situation)
+
+    async def intend(self, changes: Sequence[plan.Change], owner: inventory.Owner, revision: str) -> None:
+        """Marks are on the resources themselves."""
+
+    async def apply(self, change: plan.Change, owner: inventory.Owner, revision: str) -> None:
+        """See `interfaces.Session`."""
+        await self._applier.apply(change, owner, revision)
+
+    async def describe(self, change: plan.Change) -> str:
+        """The fields say it all."""
+        return ""
+
+    async def watch(self) -> AsyncIterator[frozenset[resource.ResourceId]]:
+        """See `interfaces.Session`: whatever changed on the cluster without us, as soon as it is told."""
+        mirror = self._cluster.mirror
+        hints = mirror.listen()
+        try:
+            while True:
+                found = [await hints.get()]
+                while not hints.empty():
+                    found.append(hints.get_nowait())
+                for one in found:
+                    if isinstance(one, errors.UndriftError):
+                        raise one
+                yield frozenset(one for one in found if isinstance(one, resource.ResourceId))
+        finally:
+            mirror.stop(hints)
+
+    async def close(self) -> None:
+        """See `interfaces.Session`."""
+        if not self._closed:
+            self._closed = True
+            await self._provider.leave(self._place)
+
+
+def _key(place: target.Target) -> str:
+    return canonical.digest([place.name, place.settings])
+
+
+_CAPABILITIES: Final = target.Capabilities(
+    watch=True,
+    dry_run=True,
+    compare_and_set=True,
+    partial=True,
+    kind_order=kinds.ORDER,
+    kind_last=kinds.LATE,
+    data_kinds=kinds.DATA,
+    concurrency=_CONCURRENCY,
+    instant=kinds.INSTANT,
+)

@@ -1,0 +1,66 @@
+"""Bodies and requests of server-side apply.
+
+https://kubernetes.io/docs/reference/using-api/server-side-apply/ . What we write is forced: a declared field is
+taken back from whoever wrote it since. A create carries a version that no resource can have, so that the
+server refuses it where something of that name came to be in the meantime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from undrift.model import inventory, resource
+from undrift.providers.kubernetes import client, discovery, hiding, kinds, marks, owned
+
+_NEVER: Final = "1"
+
+
+def mark(
+    wanted: resource.Resource, owner: inventory.Owner, revision: str, fingerprint: str
+) -> inventory.Mark:
+    """The mark that an apply leaves."""
+    return inventory.Mark(owner.agent, owner.application, wanted.id, revision, fingerprint, wanted.protected)
+
+
+def body(wanted: resource.Resource, by: inventory.Mark, uid: str | None) -> dict[str, Any]:
+    """What is applied; `uid` is that of the resource to change, None for one that must not exist yet."""
+    fields = hiding.reveal(wanted.fields)
+    metadata = dict(fields.pop("metadata", None) or {})
+    metadata["name"] = wanted.id.name
+    if wanted.id.namespace:
+        metadata["namespace"] = wanted.id.namespace
+    if uid is None:
+        metadata["resourceVersion"] = _NEVER
+    elif uid:
+        metadata["uid"] = uid
+    metadata["labels"] = {**(metadata.get("labels") or {}), marks.LABEL: marks.label(by.application)}
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), marks.ANNOTATION: marks.write(by)}
+    return {**fields, "kind": kinds.split(wanted.id.kind)[0], "metadata": metadata}
+
+
+async def apply(
+    api: client.Client,
+    kind: discovery.Api,
+    rid: resource.ResourceId,
+    given: Mapping[str, Any],
+    *,
+    dry: bool = False,
+) -> dict[str, Any]:
+    """Apply a body, or ask what that would come to. Raises a `TargetError`."""
+    version = str(given["apiVersion"]).rpartition("/")[2]
+    params = {"fieldManager": owned.MANAGER, "force": "true", "fieldValidation": "Strict"}
+    if dry:
+        params["dryRun"] = "All"
+    request = client.Request(
+        "PATCH",
+        kind.path(version, rid.namespace, rid.name),
+        f"{'checking' if dry else 'applying'} {rid}",
+        params=params,
+        body=orjson.dumps(given),
+        content=client.APPLY,
+    )
+    answer: dict[str, Any] = await api.send(request)
+    return answer

@@ -1,0 +1,138 @@
+"""A cluster as a target: what is in Git is made true there, and kept true, by a real agent."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests import planes
+from tests.e2e import world as worlds
+from undrift.testing import control_plane
+
+plane = planes.plane
+TARGET = """\
+apiVersion: undrift.dev/v1
+kind: Target
+metadata: {{name: cluster}}
+spec: {{provider: kubernetes, agent: main, settings: {{kubeconfig: {{file: {kubeconfig}}}}}}}
+---
+apiVersion: undrift.dev/v1
+kind: Application
+metadata: {{name: {name}}}
+spec: {{source: {{path: web}}, target: cluster, namespace: {name}}}
+"""
+MANIFESTS = """\
+apiVersion: v1
+kind: Namespace
+metadata: {{name: {name}}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: web}}
+data: {{greeting: "{greeting}"}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web}}
+spec:
+  replicas: 2
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}}}
+    spec: {{containers: [{{name: main, image: "nginx:1.27"}}]}}
+"""
+
+
+@pytest.fixture
+def name(plane: control_plane.ControlPlane) -> Iterator[str]:
+    """The application's, and its namespace's."""
+    made = f"web-{secrets.token_hex(3)}"
+    yield made
+    if plane.get(f"/api/v1/namespaces/{made}"):
+        plane.request("DELETE", f"/api/v1/namespaces/{made}")
+
+
+def declare(world: worlds.World, plane: control_plane.ControlPlane, name: str) -> None:
+    world.write("undrift/cluster.yaml", TARGET.format(kubeconfig=plane.kubeconfig(), name=name))
+    world.write("web/all.yaml", MANIFESTS.format(name=name, greeting="hello"))
+    world.push("the first")
+
+
+def is_well(world: worlds.World, name: str) -> bool:
+    found = world.glance(name)
+    return bool(found) and found["health"]["status"] == "Healthy" and bool(found["in_sync"])
+
+
+def greeting(plane: control_plane.ControlPlane, name: str) -> str:
+    found = plane.get(f"/api/v1/namespaces/{name}/configmaps/web")
+    return str(found["data"]["greeting"]) if found else ""
+
+
+def test_from_an_empty_namespace_to_a_healed_drift(
+    world: worlds.World, plane: control_plane.ControlPlane, name: str
+) -> None:
+    """Made, healthy, changed by a commit, edited by hand and healed, pruned."""
+    declare(world, plane, name)
+    world.start()
+    world.until(lambda: is_well(world, name))
+
+    world.write("web/all.yaml", MANIFESTS.format(name=name, greeting="good morning"))
+    world.push("another greeting")
+    world.until(lambda: greeting(plane, name) == "good morning")
+
+    begun = time.monotonic()
+    path = f"/api/v1/namespaces/{name}/configmaps/web"
+    plane.request("PATCH", path, {"data": {"greeting": "hi"}}, "application/merge-patch+json")
+    world.until(lambda: greeting(plane, name) == "good morning")
+    healed = time.monotonic() - begun
+
+    world.write("web/all.yaml", MANIFESTS.format(name=name, greeting="x").split("---\n")[0])
+    world.push("only the namespace")
+    world.until(lambda: plane.get(path) is None)
+
+    assert healed < 5
+
+
+def test_an_api_server_that_dies_and_comes_back(
+    world: worlds.World, plane: control_plane.ControlPlane, name: str
+) -> None:
+    """What was edited while nobody could look is healed afterwards; nothing is taken for gone."""
+    declare(world, plane, name)
+    world.start()
+    world.until(lambda: is_well(world, name))
+
+    plane.api_server.stop()
+    world.write("web/all.yaml", MANIFESTS.format(name=name, greeting="after the storm"))
+    world.push("while it was down")
+    time.sleep(2)
+    plane.api_server.start()
+    plane.wait_ready()
+
+    world.until(lambda: greeting(plane, name) == "after the storm")
+    world.until(lambda: is_well(world, name))
+    assert plane.get(f"/apis/apps/v1/namespaces/{name}/deployments/web") is not None
+
+
+def test_an_api_server_that_hangs(world: worlds.World, plane: control_plane.ControlPlane, name: str) -> None:
+    """The agent says so, others go on, and the change arrives when it answers again."""
+    declare(world, plane, name)
+    world.declare("site")
+    world.files("site", {"/here": "1"})
+    world.push("and a file")
+    world.start()
+    world.until(lambda: is_well(world, name) and is_well(world, "site"))
+
+    plane.api_server.signal(signal.SIGSTOP)
+    try:
+        world.write("web/all.yaml", MANIFESTS.format(name=name, greeting="late"))
+        world.files("site", {"/here": "2"})
+        world.push("while it hangs")
+        world.until(lambda: (world.target / "here").read_text() == "2")
+    finally:
+        plane.api_server.signal(signal.SIGCONT)
+
+    world.until(lambda: greeting(plane, name) == "late")
