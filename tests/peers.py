@@ -69,3 +69,14 @@ def require_control_plane() -> control_plane.Programs:
     if in_ci():
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+def require_tool(name: str) -> pathlib.Path:
+    """Where kubectl or Helm was built; without it the test is skipped, in CI it fails."""
+    found = control_plane.find_tool(name)
+    if found is not None:
+        return found
+    reason = f"{name} is not built; `make peers` builds it"
+    if in_ci():
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)

@@ -98,16 +98,31 @@ class Rendered:
     tools: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is rendered for whom: the application's name, namespace and path, and the renderer's own settings."""
+
+    name: str = ""
+    namespace: str = ""
+    path: str = "."
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
 class Renderer(Protocol):
     """Turns an artifact into documents, deterministically."""
+
+    self_contained: bool
+    """Whether nothing but the application's own path is ever read."""
+
+    def beside(self, artifact: source.Artifact, recipe: Recipe) -> frozenset[str]:
+        """Paths of the source outside of the artifact's own that this part of it refers to. Never raises."""
+        ...
 
     def version(self) -> str:
         """Name and version of what renders, for the lock."""
         ...
 
-    async def render(
-        self, artifact: source.Artifact, settings: Mapping[str, Any], facts: target.Facts
-    ) -> Rendered:
+    async def render(self, artifact: source.Artifact, recipe: Recipe, facts: target.Facts) -> Rendered:
         """Documents in the order of their files. Raises a `RenderError`. Reads nothing but its arguments."""
         ...
 

@@ -329,14 +329,14 @@ class _Agent:
             if one.application.source.name == poll.declared.name and not one.application.decommissioned
         ]
         try:
-            digests = await poll.digests(
-                poll.revision, sorted({one.application.source.path for one in using})
-            )
+            wanted = {path for one in using for path in (one.application.source.path, *one.beside)}
+            digests = await poll.digests(poll.revision, sorted(wanted))
         except errors.UndriftError as error:
             _log.warning("source cannot be read", source=poll.declared.name, **shapes.error(error))
             return
         for one in using:
-            digest = digests.get(one.application.source.path, "")
+            paths = (one.application.source.path, *one.beside)
+            digest = " ".join(digests.get(path, "") for path in paths)
             if digest != one.source_digest:
                 one.source_digest = digest
                 self._shared.queue.put(one.name, queue.Urgency.CHANGE)

@@ -13,7 +13,8 @@ from undrift.model import application, health, record, resource
 
 @dataclasses.dataclass(slots=True)
 class Tenant:
-    """One application. `digest` names its documents in Git, `source_digest` the files it was last queued for.
+    """One application. `digest` names its documents in Git, `source_digest` the files it was last queued for,
+    which may lie `beside` its own path, too.
 
     `summary` is of `told`, or of what history has of the time before this process.
     `trouble` are errors of its document while the last good one stays in force. `retry` is a person's order.
@@ -31,6 +32,7 @@ class Tenant:
     summary: recorder.Summary | None = None
     trouble: tuple[errors.UndriftError, ...] = ()
     source_digest: str = ""
+    beside: tuple[str, ...] = ()
     failures: int = 0
     retry: bool = False
     changed: float = 0.0

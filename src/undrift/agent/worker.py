@@ -105,8 +105,9 @@ class Worker:
             poll = shared.polls.get(fleet.CONFIG)
         if poll is None:
             raise errors.ReferenceUnknown(f"source {known.application.source.name} is not open")
-        while len(shared.cache) > 2 * len(shared.tenants) + _SPARE:
-            shared.cache.pop(next(iter(shared.cache)))
+        for kept in (shared.cache, shared.known):
+            while len(kept) > 4 * len(shared.tenants) + _SPARE:
+                kept.pop(next(iter(kept)))  # type: ignore[call-overload]  # a key of its own
         return reconciling.World(
             agent=shared.agent,
             source=poll,
@@ -117,6 +118,7 @@ class Worker:
             database=shared.database,
             lease=lease,
             cache=shared.cache,
+            known=shared.known,
             key=shared.key,
             version=shared.version,
             exclusive=functools.partial(scoping.exclusive, shared, place),
@@ -193,6 +195,7 @@ class Worker:
     def _claim(self, known: tenant.Tenant, told: record.Reconciliation) -> None:
         if told.desired is None:
             return
+        known.beside = told.beside
         ids = frozenset(told.desired.resources)
         known.let_go = bool(known.ids - ids)
         if ids != known.ids:

@@ -49,3 +49,4 @@ class Shared:
     polls: dict[str, polling.Poll] = dataclasses.field(default_factory=dict)
     claims: claiming.Register = dataclasses.field(default_factory=claiming.Register)
     cache: rendering.Cache = dataclasses.field(default_factory=dict)
+    known: rendering.Known = dataclasses.field(default_factory=dict)

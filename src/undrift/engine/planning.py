@@ -199,8 +199,8 @@ class _Draft:
         applied = found.mark.fingerprint if found.mark is not None else entry.fingerprint if entry else ""
         reason = plan.Reason.DRIFT if applied == mark else self._declared
         fixed = self._immutable(wanted.id, fields)
-        action = plan.Action.UPDATE
-        if fixed:
+        action = plan.Action.RECREATE if wanted.renew else plan.Action.UPDATE
+        if fixed and not wanted.renew:
             if not comparing.matches(self.policy.recreate, wanted.id):
                 self._block(wanted.id, _recreate_forbidden(wanted, fixed))
                 return

@@ -81,6 +81,7 @@ class World:
     cache: rendering.Cache
     key: bytes
     version: str
+    known: rendering.Known = dataclasses.field(default_factory=dict)
     observe_timeout: float = 120.0
     prepare_timeout: float = 300.0
     exclusive: Exclusive = alone
@@ -197,6 +198,7 @@ class _Story:
             target=self.world.target,
             version=self.world.version,
             cache=self.world.cache,
+            known=self.world.known,
         )
 
     async def _choose(
@@ -243,7 +245,7 @@ class _Story:
             key=self.world.key,
             last=self.subject.memory.last_lock,
         )
-        self._tell(applied_revision=prepared.revision, desired=prepared.desired)
+        self._tell(applied_revision=prepared.revision, desired=prepared.desired, beside=prepared.beside)
         if not self.subject.dry:
             await self.world.lease.check()
             await self._timed(self.world.session.tidy(self.owner), "tidying our traces on the target")

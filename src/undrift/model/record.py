@@ -101,7 +101,8 @@ class Reconciliation:
     """The value one reconcile returns; everything recorded, shown or sent is made from it, once.
 
     `revision` is the newest one seen, `applied_revision` the one whose desired state was used (the last
-    good one while `held_back` is set). `seconds` maps a phase to the time it took.
+    good one while `held_back` is set). `seconds` maps a phase to the time it took; `beside` are the paths of
+    the source that were read beside the application's own.
     """
 
     id: str
@@ -121,6 +122,7 @@ class Reconciliation:
     live: resource.LiveState | None = dataclasses.field(default=None, repr=False, compare=False)
     inventory: inventory.Inventory | None = dataclasses.field(default=None, repr=False, compare=False)
     seconds: Mapping[Phase, float] = dataclasses.field(default_factory=dict)
+    beside: tuple[str, ...] = dataclasses.field(default=(), compare=False)
     rollback: Reconciliation | None = None
 
     @property

@@ -34,7 +34,7 @@ class Resource:
 
     `depends_on` are edges: what must be there before. `excludes` cannot exist beside it (a file where a
     folder was): their deletes come first. `moved_from` is its id before it was renamed. `protected`
-    resources are never pruned unless Git says so. `settings` are for the provider alone (what is needed
+    resources are never pruned unless Git says so; with `renew` one is made anew instead of changed. `settings` are for the provider alone (what is needed
     to apply and never compared).
     """
 
@@ -47,6 +47,7 @@ class Resource:
     moved_from: ResourceId | None = None
     protected: bool = False
     adopt: bool = False
+    renew: bool = False
     settings: Fields = dataclasses.field(default_factory=lambda: EMPTY)
 
 

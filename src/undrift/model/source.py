@@ -55,13 +55,16 @@ class Artifact:
     """The files of one path of a source at one revision, read-only.
 
     `files` maps the path relative to `path` to the file; `digest` names the content alone, so two
-    revisions with equal content have the same one.
+    revisions with equal content have the same one. A `single` one is a file itself, `files` its base name only.
+    `around` are files beside `path` that a renderer asked for, by their paths in the source.
     """
 
     revision: Revision
     path: str
     digest: str
     files: Mapping[str, File] = dataclasses.field(repr=False, default_factory=dict)
+    single: bool = False
+    around: Mapping[str, File] = dataclasses.field(repr=False, default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

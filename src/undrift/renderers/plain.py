@@ -17,6 +17,7 @@ import undrift
 from undrift import errors, interfaces
 from undrift.lib import globs, paths, words, yaml
 from undrift.model import source, target
+from undrift.renderers import opening
 
 MANIFESTS: Final = ("**/*.yaml", "**/*.yml", "**/*.json")
 CONTENT: Final = ("files/**", "templates/**")
@@ -49,61 +50,39 @@ class _Chosen:
 class PlainRenderer:
     """`kind: plain`. Settings: `include` and `exclude`, lists of globs on paths below the application's folder."""
 
+    self_contained = True
+
     def __init__(self, decryptor: interfaces.Decryptor | None = None) -> None:
         self._decryptor = decryptor
+
+    def beside(self, artifact: source.Artifact, recipe: interfaces.Recipe) -> frozenset[str]:
+        """See `interfaces.Renderer`: nothing."""
+        return frozenset()
 
     def version(self) -> str:
         """See `interfaces.Renderer`."""
         return f"plain {undrift.__version__}"
 
     async def render(
-        self, artifact: source.Artifact, settings: Mapping[str, Any], facts: target.Facts
+        self, artifact: source.Artifact, recipe: interfaces.Recipe, facts: target.Facts
     ) -> interfaces.Rendered:
         """See `interfaces.Renderer`. Raises all `RenderError`s at once."""
-        chosen = _choose(settings)
-        files, encrypted, wrong = await self._decrypt(artifact)
+        chosen = _choose(recipe.settings)
+        opened = await opening.opened(artifact.files, artifact.path, self._decryptor)
+        files = opened.files
         taken = _Taken(
             artifact.path,
-            {name: files[name] for name in sorted(files) if chosen.takes(name) and name not in wrong},
+            {name: files[name] for name in sorted(files) if chosen.takes(name) and name not in opened.wrong},
             files,
-            {name: artifact.files[name].content for name in encrypted},
+            {name: artifact.files[name].content for name in opened.encrypted},
         )
         size = sum(len(file.content) for file in taken.manifests.values())
         documents, unreadable = await asyncio.to_thread(_read, taken) if size > _AT_ONCE else _read(taken)
-        found = [error for _, error in sorted(wrong.items())] + unreadable
+        found = [error for _, error in sorted(opened.wrong.items())] + unreadable
         if found:
             raise errors.gather(found)
-        return interfaces.Rendered(tuple(documents), files, encrypted, {"undrift": undrift.__version__})
-
-    async def _decrypt(
-        self, artifact: source.Artifact
-    ) -> tuple[Mapping[str, source.File], frozenset[str], Mapping[str, errors.UndriftError]]:
-        """All files in plain; the names of those that were encrypted; what is wrong with the others."""
-        files = dict(artifact.files)
-        encrypted: set[str] = set()
-        wrong: dict[str, errors.UndriftError] = {}
-        for name, file in artifact.files.items():
-            if file.kind is source.FileKind.LINK or b"ENC[" not in file.content:
-                continue
-            try:
-                plain = await self._open(file.content, name)
-            except errors.UndriftError as error:
-                error.origin = error.origin or _origin(artifact.path, name)
-                wrong[name] = error
-                continue
-            if plain is not None:
-                files[name] = dataclasses.replace(file, content=plain)
-                encrypted.add(name)
-        return files, frozenset(encrypted), wrong
-
-    async def _open(self, content: bytes, name: str) -> bytes | None:
-        if self._decryptor is not None:
-            return await self._decryptor.decrypt(content, name)
-        if b"AES256_GCM" not in content or b"sops" not in content:
-            return None
-        raise errors.DecryptionFailed(
-            f"{name} is encrypted, and nothing here can decrypt it",
-            hint="give the agent a key: SOPS_AGE_KEY_FILE, or --age-key-file",
+        return interfaces.Rendered(
+            tuple(documents), files, opened.encrypted, {"undrift": undrift.__version__}
         )
 
 

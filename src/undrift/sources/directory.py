@@ -37,7 +37,7 @@ class DirectorySource:
         """See `interfaces.Source`."""
         found = {}
         for path in paths:
-            if (self._root / path).is_dir():
+            if (self._root / path).exists():
                 found[path] = (await self.fetch(revision, path)).digest
         return found
 
@@ -47,16 +47,17 @@ class DirectorySource:
 
     def _fetch(self, revision: source.Revision, path: str) -> source.Artifact:
         folder = self._root / path
-        if not folder.is_dir():
+        if not folder.exists():
             raise errors.PathMissing(f"path {path} does not exist in {self._root}")
-        files = dict(_files(folder))
+        single = folder.is_file()
+        files = {folder.name: source.File(folder.read_bytes())} if single else dict(_files(folder))
         digest = canonical.digest(
             {
                 name: [hashlib.sha256(file.content).hexdigest(), file.kind.value]
                 for name, file in files.items()
             }
         )
-        return source.Artifact(revision, path, digest, files)
+        return source.Artifact(revision, path, digest, files, single=single)
 
     async def close(self) -> None:
         """Nothing to give back."""

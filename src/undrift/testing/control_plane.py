@@ -64,6 +64,12 @@ def find(root: pathlib.Path = ROOT) -> Programs | None:
     return Programs(found)
 
 
+def find_tool(name: str, root: pathlib.Path = ROOT) -> pathlib.Path | None:
+    """A tool that was built beside the control plane (`kubectl`, `helm`), or None."""
+    places = sorted(root.glob(f"*/{name}"), key=lambda place: place.stat().st_mtime)
+    return places[-1] if places else None
+
+
 def free_port() -> int:
     """A port of loopback that nobody listens on now."""
     with socket.socket() as one:

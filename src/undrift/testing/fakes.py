@@ -278,6 +278,8 @@ class FakeSource:
 class FakeRenderer:
     """Turns a `FakeSource`'s artifact into its declared resources."""
 
+    self_contained = True
+
     def __init__(self, origin: FakeSource) -> None:
         self.origin = origin
 
@@ -285,8 +287,12 @@ class FakeRenderer:
         """Always the same."""
         return "fake 1"
 
+    def beside(self, artifact: source.Artifact, recipe: interfaces.Recipe) -> frozenset[str]:
+        """Nothing."""
+        return frozenset()
+
     async def render(
-        self, artifact: source.Artifact, settings: Mapping[str, Any], facts: target.Facts
+        self, artifact: source.Artifact, recipe: interfaces.Recipe, facts: target.Facts
     ) -> interfaces.Rendered:
         """One document a resource."""
         declared = self.origin.declared(artifact.revision)

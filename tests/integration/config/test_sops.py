@@ -11,7 +11,7 @@ import pyrage
 import pytest
 
 from tests import peers
-from undrift import errors
+from undrift import errors, interfaces
 from undrift.config import decrypting, reading
 from undrift.lib import process, yaml
 from undrift.model import source, target
@@ -369,7 +369,7 @@ spec:
 
     files = {"secret.yaml": source.File(vault.encrypt(DOCUMENT, "secret.yaml"))}
     artifact = source.Artifact(revision, "web", "sha256:1", files)
-    rendered = await plain.PlainRenderer(decryptor).render(artifact, {}, target.NO_FACTS)
+    rendered = await plain.PlainRenderer(decryptor).render(artifact, interfaces.Recipe(), target.NO_FACTS)
     assert rendered.encrypted == {"secret.yaml"}
     assert rendered.documents[0].secret
     assert rendered.documents[0].data["stringData"]["password"] == "hunter2"

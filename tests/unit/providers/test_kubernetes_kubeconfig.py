@@ -15,9 +15,7 @@ from undrift.providers.kubernetes import kubeconfig
 PEM = base64.b64encode(b"PEM").decode()
 
 
-def text(
-    cluster: Any = None, user: Any = None, **more: Any
-) -> kubeconfig.Text:
+def text(cluster: Any = None, user: Any = None, **more: Any) -> kubeconfig.Text:
     """A kubeconfig with one context."""
     whole = {
         "current-context": "c",

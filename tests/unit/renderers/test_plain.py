@@ -33,7 +33,9 @@ async def render(
         for name, each in files.items()
     }
     artifact = source.Artifact(REVISION, "apps/web", "sha256:1", made)
-    return await plain.PlainRenderer(decryptor).render(artifact, settings or {}, target.NO_FACTS)
+    return await plain.PlainRenderer(decryptor).render(
+        artifact, interfaces.Recipe(settings=settings or {}), target.NO_FACTS
+    )
 
 
 async def refused(*arguments: Any) -> list[str]:

@@ -158,5 +158,5 @@ def _facts(served: discovery.Apis) -> target.Facts:
     listed: Iterable[tuple[str, str, bool, tuple[str, ...]]] = sorted(
         (one.name, one.plural, one.namespaced, one.versions) for one in served.kinds.values()
     )
-    values = {"version": served.version, "apis": served}
+    values = {"version": served.version, "apis": served, "apiVersions": served.listed()}
     return target.Facts(values, canonical.digest([served.version, [list(one) for one in listed]]))

@@ -63,6 +63,11 @@ class Apis:
     version: str = ""
     stale: frozenset[str] = frozenset()
 
+    def listed(self) -> tuple[str, ...]:
+        """Versions and kinds as Helm's `.Capabilities.APIVersions` has them: `apps/v1`, `apps/v1/Deployment`."""
+        found = {each for one in self.kinds.values() for each in _written(one)}
+        return tuple(sorted(found))
+
     def find(self, rid: resource.ResourceId) -> Api:
         """The kind of a resource. Raises `TargetUnavailable` when its group does not answer, else `ChangeRefused`."""
         found = self.kinds.get(rid.kind)
@@ -80,6 +85,12 @@ class Apis:
             why=f"this cluster does not serve the kind {rid.kind}",
             hint="is its CustomResourceDefinition there?",
         )
+
+
+def _written(one: Api) -> Iterator[str]:
+    for version in one.versions:
+        yield one.version(version)
+        yield f"{one.version(version)}/{one.kind}"
 
 
 async def discover(api: client.Client) -> Apis:

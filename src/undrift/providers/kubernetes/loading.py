@@ -16,7 +16,9 @@ WAVE: Final = "undrift.dev/wave"
 DEPENDS_ON: Final = "undrift.dev/depends-on"
 PRUNE: Final = "undrift.dev/prune"
 ADOPT: Final = "undrift.dev/adopt"
-_KNOWN: Final = (WAVE, DEPENDS_ON, PRUNE, ADOPT)
+RENEW: Final = "undrift.dev/renew"
+RUN: Final = "undrift.dev/run"
+_KNOWN: Final = (WAVE, DEPENDS_ON, PRUNE, ADOPT, RENEW, RUN)
 _SERVERS: Final = frozenset(
     {
         "creationTimestamp",
@@ -205,6 +207,7 @@ class _Draft:
             depends_on=(definition,) if definition is not None else (),
             protected=_truth(one, annotations, PRUNE, default=True) is False,
             adopt=_truth(one, annotations, ADOPT, default=False),
+            renew=_truth(one, annotations, RENEW, default=False),
         )
 
     def _api(self, one: Manifest) -> tuple[discovery.Api, resource.ResourceId | None]:

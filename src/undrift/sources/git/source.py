@@ -110,7 +110,7 @@ class GitSource:
                 hint="correct source.path of the application, or add the folder in the same commit",
             ).at(str(revision), revision.author)
         digest, files = found
-        return source.Artifact(revision, path, digest, files)
+        return source.Artifact(revision, path, digest, files, single="." in digest)
 
     async def ensure(self, revision: source.Revision) -> str:
         """The commit id of a revision, which is in the store from now on. Raises `ReferenceMissing`."""
