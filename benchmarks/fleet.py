@@ -40,12 +40,20 @@ class Fleet:
         git(self.checkout, "checkout", "-q", "-B", "main")
         config = self.checkout / "undrift"
         config.mkdir()
-        documents = [_CONFIG.format(root=self.target)]
-        documents += [_APPLICATION.format(number=number) for number in range(self.count)]
+        documents = [self.config()]
+        documents += [self.application(number) for number in range(self.count)]
         (config / "config.yaml").write_text("".join(documents), encoding="utf-8")
         for number in range(self.count):
             self.write(number, "1")
         self.push("everything")
+
+    def config(self) -> str:
+        """The agent and its target."""
+        return _CONFIG.format(root=self.target)
+
+    def application(self, number: int) -> str:
+        """One application."""
+        return _APPLICATION.format(number=number)
 
     def write(self, number: int, version: str) -> None:
         """The files of one application."""

@@ -36,7 +36,7 @@ from undrift.agent import (
 from undrift.config import configuration, reading, settings
 from undrift.db import database
 from undrift.lib import atomic, sdnotify, words
-from undrift.model import event, record, source
+from undrift.model import event, record, resource, source
 from undrift.sources import credentials, opening
 
 Door = Callable[[world.Shared, worker.Worker], Coroutine[Any, Any, None]]
@@ -385,10 +385,13 @@ class _Agent:
                 _log.warning("target cannot be watched", target=place.declared.name, **shapes.error(error))
             await asyncio.sleep(10)
 
-    def _hint(self, target: str, ids: frozenset[object]) -> None:
-        for one in self._shared.tenants.values():
-            if one.application.target == target and (not ids or not one.ids.isdisjoint(ids)):
-                self._shared.queue.put(one.name, queue.Urgency.DRIFT)
+    def _hint(self, target: str, ids: frozenset[resource.ResourceId]) -> None:
+        """Those that declare what a hint is of; where nobody does, or it says nothing, all of a target."""
+        names = {name for rid in ids for name in self._shared.claims.holders(target, rid)}
+        for name in names or self._shared.tenants:
+            known = self._shared.tenants.get(name)
+            if known is not None and known.application.target == target:
+                self._shared.queue.put(name, queue.Urgency.DRIFT)
 
     async def _recall_orders(self) -> None:
         """A new database finds approvals and holds again in the audit log."""

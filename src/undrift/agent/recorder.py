@@ -17,7 +17,7 @@ import structlog
 from undrift import errors
 from undrift.agent import shapes
 from undrift.db import database
-from undrift.engine import reconciling
+from undrift.engine import settling
 from undrift.lib import canonical
 from undrift.model import event, health, notifier, plan, record
 
@@ -133,7 +133,7 @@ def summarize(told: record.Reconciliation) -> Summary:
     return Summary(
         revision=str(told.revision or ""),
         ending=told.ending.value,
-        health=reconciling.health_of(told).status.value,
+        health=settling.health_of(told).status.value,
         code=told.failure.error.code if told.failure is not None else "",
         digest=told.plan.digest if told.plan is not None else "",
         stops=_stops(told),
@@ -183,7 +183,7 @@ def _events(before: Summary | None, told: record.Reconciliation, at: float) -> I
     if was.code and not now.code:
         yield event.Recovered(name, at, f"{was.code} is over")
     if before is not None and was.health != now.health:
-        reason = reconciling.health_of(told).reason
+        reason = settling.health_of(told).reason
         yield event.HealthChanged(name, at, was.health, now.health, reason)
 
 

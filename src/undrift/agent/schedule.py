@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from undrift import errors
 from undrift.engine import windows
 from undrift.lib import backoff
@@ -12,15 +14,25 @@ _ELSEWHERE = 15.0
 _JITTER = 0.1
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Moment:
+    """When and how it is asked: the wall clock, a chance in [0, 1), and whether the target tells by itself."""
+
+    now: float
+    chance: float
+    told_of_health: bool = False
+
+
 def next_look(
-    subject: application.Application, told: record.Reconciliation, failures: int, now: float, chance: float
+    subject: application.Application, told: record.Reconciliation, failures: int, moment: Moment
 ) -> float:
     """Seconds until an application is due again.
 
-    `failures` counts the failures in a row, `now` is the wall clock, `chance` is uniform in [0, 1). A
-    failure that waiting may mend is tried again with back-off; a closed window is waited for; what is not
-    healthy yet is looked at soon; everything else waits its interval, give or take a tenth.
+    `failures` counts the failures in a row. A failure that waiting may mend is tried again with back-off; a closed
+    window is waited for; what is not healthy yet is looked at soon, or now and then where the target tells when
+    it is; everything else waits its interval, give or take a tenth.
     """
+    now, chance = moment.now, moment.chance
     regular = subject.interval * (1 - _JITTER + 2 * _JITTER * chance)
     if told.failure is not None and errors.waiting_helps(told.failure.error):
         retry = subject.policy.retry
@@ -34,7 +46,8 @@ def next_look(
     if opens is not None:
         return min(regular, max(0.5, opens - now))
     if told.health.status is health.Status.PROGRESSING:
-        return min(regular, _SETTLING)
+        patient = max(_SETTLING, subject.policy.health_timeout / 10)
+        return min(regular, patient if moment.told_of_health else _SETTLING)
     return regular
 
 

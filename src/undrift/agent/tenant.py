@@ -7,7 +7,7 @@ import dataclasses
 
 from undrift import errors, interfaces
 from undrift.agent import recorder
-from undrift.engine import reconciling
+from undrift.engine import settling
 from undrift.model import application, health, record, resource
 
 
@@ -58,7 +58,7 @@ class Tenant:
     @property
     def health(self) -> health.Health:
         """As the last reconcile saw it."""
-        return health.UNKNOWN if self.told is None else reconciling.health_of(self.told)
+        return health.UNKNOWN if self.told is None else settling.health_of(self.told)
 
     def peer(self) -> interfaces.Peer:
         """What those see that depend on it."""

@@ -11,7 +11,7 @@ import structlog
 
 from undrift import errors, interfaces
 from undrift.agent import fleet, handing, queue, recorder, schedule, scoping, sessions, shapes, tenant, world
-from undrift.engine import reconciling
+from undrift.engine import reconciling, settling
 from undrift.model import application, record
 
 _log = structlog.get_logger("undrift")
@@ -63,6 +63,7 @@ class Worker:
             surroundings=await self._surroundings(known),
             retry=known.retry,
             dry=dry,
+            changed=known.changed,
         )
         try:
             place = self._place(known.application)
@@ -164,7 +165,12 @@ class Worker:
         known.retry = False
         if told.results:
             known.changed = known.looked
-        known.news = before is None or before.ending is not told.ending or bool(told.results)
+        known.news = (
+            before is None
+            or before.ending is not told.ending
+            or before.health.status is not told.health.status
+            or bool(told.results)
+        )
         self._claim(known, told)
         if schedule.waits_for_others(told):
             shared.waiting.add(known.name)
@@ -178,7 +184,7 @@ class Worker:
                 if told.results or known.memory is not memory
                 else memory
             )
-            after = reconciling.settle(told, fresh)
+            after = settling.settle(told, fresh)
             if dataclasses.replace(after, inventory=fresh.inventory) != fresh:
                 await shared.database.settle(lease, known.name, after)
             known.memory = after
@@ -215,12 +221,14 @@ class Worker:
         if known.news or known.let_go or known.application.takes_from:
             self._wake_others(known)
         soon = told.results and told.failure is None
-        pause = (
-            1.0
-            if soon
-            else schedule.next_look(known.application, told, known.failures, known.looked, random.random())  # noqa: S311 - spreads load
-        )
+        chance = random.random()  # noqa: S311 - spreads load
+        moment = schedule.Moment(known.looked, chance, self._tells_health(known.application.target))
+        pause = 1.0 if soon else schedule.next_look(known.application, told, known.failures, moment)
         shared.queue.put(known.name, queue.Urgency.TIMER, pause)
+
+    def _tells_health(self, name: str) -> bool:
+        place = self._shared.places.get(name)
+        return place is not None and place.provider.capabilities(place.declared).tells_health
 
     def _wake_others(self, known: tenant.Tenant) -> None:
         """Those that wait for this one to be well, to let go of what they declare, or to say what it takes."""

@@ -15,7 +15,7 @@ from undrift import errors, interfaces, plugins
 from undrift.agent import shapes
 from undrift.cli import checkouts
 from undrift.config import configuration
-from undrift.engine import reconciling
+from undrift.engine import reconciling, settling
 from undrift.lib import words
 from undrift.model import application, inventory, record
 from undrift.sources import credentials, opening
@@ -182,6 +182,6 @@ class _Planner:
     def _peers(self, subject: application.Application) -> Mapping[str, interfaces.Peer]:
         told = {name: self._told[name] for name in subject.depends_on if name in self._told}
         return {
-            name: interfaces.Peer(name, reconciling.health_of(one), one.ending is record.Ending.IN_SYNC)
+            name: interfaces.Peer(name, settling.health_of(one), one.ending is record.Ending.IN_SYNC)
             for name, one in told.items()
         }

@@ -21,7 +21,10 @@ _T = TypeVar("_T")
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Applier:
-    """What carrying out a plan needs. `change_timeout` is seconds for one change."""
+    """What carrying out a plan needs. `change_timeout` is seconds for one change.
+
+    Who does not `wait` leaves it to later looks whether what was made last becomes healthy.
+    """
 
     application: application.Application
     session: interfaces.Session
@@ -33,6 +36,7 @@ class Applier:
     concurrency: int = 1
     change_timeout: float = 300.0
     observe_timeout: float = 120.0
+    wait: bool = True
 
     async def observe(self, ids: Collection[resource.ResourceId]) -> resource.LiveState:
         """Look again, with a deadline."""
@@ -71,9 +75,11 @@ async def apply_plan(found: plan.Plan, applier: Applier) -> Applied:
             results.extend(_skipped(rest, None))
             return Applied(tuple(results), live, health.Health(health.Status.DEGRADED, error.what), error)
     ids = _declared(found.changes)
+    if not applier.wait:
+        return Applied(tuple(results), live, waiting.judge(ids, live).health)
     settled = await waiting.until_healthy(ids, live, applier.observe, _patience(applier))
     if settled.health.status is not health.Status.HEALTHY and settled.timed_out:
-        error = _not_healthy(settled, applier)
+        error = not_healthy(settled, applier.desired)
     return Applied(tuple(results), settled.live, settled.health, error)
 
 
@@ -191,11 +197,12 @@ async def _unhealthy(
     if not needed or not ids:
         return None
     settled = await waiting.until_healthy(ids, live, applier.observe, _patience(applier))
-    return None if settled.health.status is health.Status.HEALTHY else _not_healthy(settled, applier)
+    return None if settled.health.status is health.Status.HEALTHY else not_healthy(settled, applier.desired)
 
 
-def _not_healthy(settled: waiting.Settled, applier: Applier) -> errors.Unhealthy:
-    declared = applier.desired.resources.get(settled.worst) if settled.worst else None
+def not_healthy(settled: waiting.Settled, desired: resource.DesiredState) -> errors.Unhealthy:
+    """The error for what did not become healthy in time."""
+    declared = desired.resources.get(settled.worst) if settled.worst else None
     return errors.Unhealthy(
         f"{settled.worst} is {settled.health.status.value} after it was applied",
         origin=declared.origin if declared else None,

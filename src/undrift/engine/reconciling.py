@@ -47,6 +47,7 @@ class Subject:
     """What is reconciled. `config_digest` names the application's documents in Git.
 
     `retry` is a person's order to try a held-back revision once more; `dry` stops before anything is written.
+    `changed` is when something was changed last and not waited for, by the wall clock (0: never).
     """
 
     application: application.Application
@@ -55,6 +56,7 @@ class Subject:
     surroundings: interfaces.Surroundings
     retry: bool = False
     dry: bool = False
+    changed: float = 0.0
 
 
 def alone(_: Collection[resource.ResourceId]) -> contextlib.AbstractAsyncContextManager[None]:
@@ -333,7 +335,17 @@ class _Story:
         if chosen.failure is not None:
             ending = record.Ending.FAILED
         self._tell(ending=ending, health=judged.health, warnings=self._warnings(found, situation))
+        if done and chosen.failure is None and self._is_overdue(judged.health):
+            late = applying.not_healthy(judged, situation.desired).at(found.lock.revision)
+            self._tell(ending=record.Ending.FAILED, failure=record.Failure(record.Phase.VERIFY, late))
         return self.told
+
+    def _is_overdue(self, found: health.Health) -> bool:
+        """Whether what was changed some time ago should have become healthy by now."""
+        if not self.subject.changed or found.status in (health.Status.HEALTHY, health.Status.SUSPENDED):
+            return False
+        since = self.subject.surroundings.now - self.subject.changed
+        return since > self.application.policy.health_timeout
 
     def _warnings(self, found: plan.Plan, situation: plan.Situation) -> tuple[errors.UndriftError, ...]:
         kept = planning.protected(found.withheld, self.application.policy)
@@ -426,7 +438,14 @@ class _Story:
             revision=str(prepared.revision),
             concurrency=situation.capabilities.concurrency,
             observe_timeout=self.world.observe_timeout,
+            wait=not situation.capabilities.tells_health or self._may_undo(prepared),
         )
+
+    def _may_undo(self, prepared: rendering.Prepared) -> bool:
+        """Whether a change that does not become healthy would be undone: that has to be known before it is over."""
+        last = self.subject.memory.last_good
+        rollback = self.application.policy.on_failure is application.OnFailure.ROLLBACK
+        return rollback and last is not None and str(last) != str(prepared.revision)
 
     async def _timed(self, work: Awaitable[_T], doing: str, seconds: float = 60.0) -> _T:
         return await applying.within(seconds, work, doing)
@@ -455,32 +474,3 @@ def _place(error: errors.TargetError, desired: resource.DesiredState) -> None:
 def _phase_of(error: errors.UndriftError) -> record.Phase:
     late = isinstance(error.parts[0], (errors.VerifyFailed, errors.Unhealthy))
     return record.Phase.VERIFY if late else record.Phase.APPLY
-
-
-def settle(told: record.Reconciliation, memory: interfaces.Memory) -> interfaces.Memory:
-    """What is remembered after a reconcile: last good, held back, and approvals that are spent. Pure."""
-    held = memory.held_back
-    if told.held_back is not None:
-        held = (*(one for one in held if one.inputs != told.held_back.inputs), told.held_back)[-10:]
-    good = told.failure is None and told.ending in (record.Ending.IN_SYNC, record.Ending.APPLIED)
-    if good and told.plan is not None:
-        name = rendering.name_inputs(told.plan.lock)
-        held = tuple(one for one in held if one.inputs != name)
-    applied = told.plan.lock if good and told.plan is not None else memory.last_lock
-    spent = good and told.ending is record.Ending.APPLIED
-    return dataclasses.replace(
-        memory,
-        last_good=told.applied_revision if good else memory.last_good,
-        last_lock=applied,
-        held_back=held,
-        approvals=() if spent else memory.approvals,
-        resumed=memory.resumed or good,
-        inventory=told.inventory or memory.inventory,
-    )
-
-
-def health_of(told: record.Reconciliation) -> health.Health:
-    """The health to show: Degraded while a failure stands, whatever the resources say."""
-    if told.failure is not None and told.health.status is health.Status.HEALTHY:
-        return health.Health(health.Status.DEGRADED, told.failure.error.what)
-    return told.health

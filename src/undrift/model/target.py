@@ -26,6 +26,7 @@ class Capabilities:
     `data_kinds` hold data: only deleted where Git says so. `immutable` maps a kind to the field paths
     (dotted) that cannot be changed in place. `concurrency` is how many changes may run at once. `instant`
     kinds are as they will be when their change returns: what needs them need not wait for their health. With
+    `tells_health` its watch tells when something gets well, so that nobody has to wait for it. With
     `partial` only what is declared of a resource is written, and an ignored field is left out; else it is whole.
     """
 
@@ -39,6 +40,7 @@ class Capabilities:
     kind_order: tuple[str, ...] = ()
     kind_last: tuple[str, ...] = ()
     partial: bool = False
+    tells_health: bool = False
     data_kinds: frozenset[str] = frozenset()
     immutable: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     concurrency: int = 1

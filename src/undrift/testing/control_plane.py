@@ -127,6 +127,8 @@ class ControlPlane:
         self.pieces: dict[str, Piece] = {}
         self.options: list[str] = []
         """More options for the API server, to be set before `start`."""
+        self.controller_options = ["--kube-api-qps=1000", "--kube-api-burst=2000"]
+        """Options for controller manager and scheduler: tests do not wait for their usual 20 requests a second."""
 
     @property
     def certificate(self) -> pathlib.Path:
@@ -284,6 +286,7 @@ class ControlPlane:
         return [
             f"--kubeconfig={self.kubeconfig()}", "--leader-elect=false", f"--secure-port={free_port()}",
             "--bind-address=127.0.0.1", f"--cert-dir={self.folder / name}",
+            *self.controller_options,
         ]  # fmt: skip
 
     def _controller_manager(self) -> list[str]:

@@ -16,14 +16,15 @@ async def test_an_application_is_made_and_becomes_healthy(world: worlds.World) -
     world.commit(worlds.deployment(replicas=2), SERVICE, world.config_map(x="1"))
 
     first = await world.reconcile()
+    second = await world.until_healthy()
     asked = world.requests()
-    second = await world.reconcile()
+    third = await world.reconcile()
 
     assert first.ending is record.Ending.APPLIED, first.failure and str(first.failure.error)
     assert worlds.changes(first) == ["create ConfigMap/a", "create Service/web", "create Deployment.apps/web"]
-    assert first.health.status is health.Status.HEALTHY
+    assert second.health.status is health.Status.HEALTHY
     assert world.get("apps/v1/deployments/web")["status"]["availableReplicas"] == 2
-    assert (second.ending, world.requests()) == (record.Ending.IN_SYNC, asked)
+    assert (third.ending, world.requests()) == (record.Ending.IN_SYNC, asked)
 
 
 async def test_a_change_in_git_is_shown_field_by_field(world: worlds.World) -> None:
@@ -97,6 +98,7 @@ async def test_after_a_restart_nothing_is_written(world: worlds.World) -> None:
     limits = ', resources: {limits: {cpu: "1000m", memory: 1024Mi}}'
     world.commit(worlds.deployment(more=limits), SERVICE)
     await world.reconcile()
+    await world.until_healthy()
     version = world.get("apps/v1/deployments/web")["metadata"]["resourceVersion"]
 
     await world.restart()

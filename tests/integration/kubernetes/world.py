@@ -9,9 +9,9 @@ from typing import Any
 
 from tests.integration.providers import world as hosts
 from undrift import errors, interfaces
-from undrift.engine import reconciling, rendering
+from undrift.engine import reconciling, rendering, settling
 from undrift.lib import canonical
-from undrift.model import application, record, resource, source, target
+from undrift.model import application, health, record, resource, source, target
 from undrift.providers.kubernetes import marks, provider
 from undrift.renderers import plain
 from undrift.testing import control_plane, memory
@@ -99,9 +99,18 @@ class World:
         if told.failure is not None and isinstance(told.failure.error, errors.InternalError):
             raise told.failure.error from told.failure.error.__cause__
         if not dry:
-            after = reconciling.settle(told, await self.database.recall(name))
+            after = settling.settle(told, await self.database.recall(name))
             await self.database.settle(lease, name, after)
         return told
+
+    async def until_healthy(self, name: str = "app", **declared: Any) -> record.Reconciliation:
+        """Reconcile until all is well."""
+        async with asyncio.timeout(30):
+            while True:
+                told = await self.reconcile(name, **declared)
+                if told.health.status is health.Status.HEALTHY:
+                    return told
+                await asyncio.sleep(0.1)
 
     def get(self, path: str) -> Any:
         """What is in our namespace: `configmaps/a`, `apps/v1/deployments/web`; None when it is not there."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from undrift import errors, interfaces
-from undrift.engine import reconciling, rendering
+from undrift.engine import reconciling, rendering, settling
 from undrift.lib import canonical
 from undrift.model import application, record, resource, source, target
 from undrift.providers.hosts import provider
@@ -122,7 +122,7 @@ class World:
         if told.failure is not None and isinstance(told.failure.error, errors.InternalError):
             raise told.failure.error from told.failure.error.__cause__
         if not dry:
-            after = reconciling.settle(told, await self.database.recall(name))
+            after = settling.settle(told, await self.database.recall(name))
             await self.database.settle(lease, name, after)
         return told
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import looptime
 
 from undrift import errors, interfaces
-from undrift.engine import reconciling, rendering
+from undrift.engine import reconciling, rendering, settling
 from undrift.model import application, inventory, record, resource, target
 from undrift.testing import fakes, memory
 
@@ -122,6 +122,6 @@ class History:
         if told.failure is not None and isinstance(told.failure.error, errors.InternalError):
             raise told.failure.error from told.failure.error.__cause__
         if not dry:
-            after = reconciling.settle(told, await self.database.recall(tenant.name))
+            after = settling.settle(told, await self.database.recall(tenant.name))
             await self.database.settle(lease, tenant.name, after)
         return told

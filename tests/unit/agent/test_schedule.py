@@ -30,12 +30,17 @@ def stopped(*stops: errors.GuardError) -> record.Reconciliation:
 
 @pytest.mark.parametrize("chance, seconds", [(0.0, 162.0), (0.5, 180.0), (0.999_999, 198.0)])
 def test_all_is_well_until_the_interval_give_or_take_a_tenth(chance: float, seconds: float) -> None:
-    assert schedule.next_look(SITE, told(), 0, NOW, chance) == pytest.approx(seconds, abs=0.01)
+    assert schedule.next_look(SITE, told(), 0, schedule.Moment(NOW, chance)) == pytest.approx(
+        seconds, abs=0.01
+    )
 
 
 def test_what_waiting_may_mend_is_tried_again_later_and_later_up_to_a_cap() -> None:
     found = told(failure=failure(errors.TargetUnavailable("away")), ending=record.Ending.FAILED)
-    pauses = [schedule.next_look(SITE, found, failures, NOW, 0.999_999) for failures in range(1, 12)]
+    pauses = [
+        schedule.next_look(SITE, found, failures, schedule.Moment(NOW, 0.999_999))
+        for failures in range(1, 12)
+    ]
 
     assert pauses == sorted(pauses)
     assert pauses[0] < 20
@@ -45,13 +50,16 @@ def test_what_waiting_may_mend_is_tried_again_later_and_later_up_to_a_cap() -> N
 def test_back_off_has_jitter() -> None:
     found = told(failure=failure(errors.TargetUnavailable("away")), ending=record.Ending.FAILED)
 
-    assert len({schedule.next_look(SITE, found, 3, NOW, chance / 10) for chance in range(10)}) > 5
+    assert (
+        len({schedule.next_look(SITE, found, 3, schedule.Moment(NOW, chance / 10)) for chance in range(10)})
+        > 5
+    )
 
 
 def test_what_waiting_cannot_mend_is_looked_at_in_its_usual_time() -> None:
     found = told(failure=failure(errors.ResourceInvalid("wrong")), ending=record.Ending.FAILED)
 
-    assert schedule.next_look(SITE, found, 1, NOW, 0.5) == 180.0
+    assert schedule.next_look(SITE, found, 1, schedule.Moment(NOW, 0.5)) == 180.0
 
 
 def test_a_limit_of_retries_is_kept() -> None:
@@ -61,14 +69,14 @@ def test_a_limit_of_retries_is_kept() -> None:
     limited = dataclasses.replace(SITE, policy=policy)
     found = told(failure=failure(errors.TargetUnavailable("away")), ending=record.Ending.FAILED)
 
-    assert schedule.next_look(limited, found, 2, NOW, 0.5) < 180.0
-    assert schedule.next_look(limited, found, 3, NOW, 0.5) == 180.0
+    assert schedule.next_look(limited, found, 2, schedule.Moment(NOW, 0.5)) < 180.0
+    assert schedule.next_look(limited, found, 3, schedule.Moment(NOW, 0.5)) == 180.0
 
 
 @pytest.mark.parametrize("kind", [errors.DependencyNotReady, errors.AdoptionRequired, errors.ClaimedTwice])
 def test_who_waits_for_another_looks_soon(kind: type[errors.GuardError]) -> None:
     """Another replica may work on that one: nobody tells us."""
-    assert schedule.next_look(SITE, stopped(kind("waits")), 0, NOW, 0.5) == 15.0
+    assert schedule.next_look(SITE, stopped(kind("waits")), 0, schedule.Moment(NOW, 0.5)) == 15.0
 
 
 def test_who_waits_for_a_taker_looks_soon() -> None:
@@ -77,14 +85,19 @@ def test_who_waits_for_a_taker_looks_soon() -> None:
         application="site", lock=lock.InputLock({}, "r"), digest="d", waves=(), awaited=(change,)
     )
 
-    assert schedule.next_look(SITE, told(plan=found), 0, NOW, 0.5) == 15.0
+    assert schedule.next_look(SITE, told(plan=found), 0, schedule.Moment(NOW, 0.5)) == 15.0
 
 
 def test_a_person_who_has_to_say_yes_is_not_asked_all_the_time() -> None:
-    assert schedule.next_look(SITE, stopped(errors.ApprovalRequired("ask")), 0, NOW, 0.5) == 180.0
+    assert (
+        schedule.next_look(SITE, stopped(errors.ApprovalRequired("ask")), 0, schedule.Moment(NOW, 0.5))
+        == 180.0
+    )
 
 
 def test_what_is_on_its_way_is_looked_at_soon() -> None:
     found = told(health=health.Health(health.Status.PROGRESSING, "starting"))
 
-    assert schedule.next_look(SITE, found, 0, NOW, 0.5) == 5.0
+    assert schedule.next_look(SITE, found, 0, schedule.Moment(NOW, 0.5)) == 5.0
+    told_of = schedule.Moment(NOW, 0.5, told_of_health=True)
+    assert schedule.next_look(SITE, found, 0, told_of) == 30.0

@@ -9,7 +9,7 @@ import pytest
 from tests.properties.engine import history
 from tests.unit.engine.telling import A, B, C, approve, codes, file, story, told
 from undrift import errors, interfaces
-from undrift.engine import reconciling
+from undrift.engine import settling
 from undrift.model import application, health, inventory, plan, record, resource, source
 from undrift.testing import fakes
 
@@ -398,7 +398,7 @@ def test_what_does_not_become_healthy_is_a_failure_in_time() -> None:
     assert found.failure is not None
     assert isinstance(found.failure.error, errors.Unhealthy)
     assert found.failure.error.why == "it is ill"
-    assert reconciling.health_of(found).status is health.Status.DEGRADED
+    assert settling.health_of(found).status is health.Status.DEGRADED
 
 
 def test_later_waves_wait_for_health() -> None:

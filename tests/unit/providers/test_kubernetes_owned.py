@@ -119,6 +119,20 @@ def test_whether_it_is_just_what_is_declared(path: str, value: Any, agrees: bool
     assert owned.agrees(LIVE, changed(DESIRED, path, value)) is agrees
 
 
+def test_a_key_that_is_left_out_has_its_default() -> None:
+    ports: dict[str, Any] = {'k:{"port":80,"protocol":"TCP"}': {".": {}, "f:port": {}}}
+    trie = {"f:spec": {"f:ports": ports}}
+    entry = {"manager": "undrift", "operation": "Apply", "apiVersion": "v1", "fieldsV1": trie}
+    live = {
+        "apiVersion": "v1",
+        "metadata": {"managedFields": [entry]},
+        "spec": {"ports": [{"port": 80, "protocol": "TCP", "targetPort": 80}]},
+    }
+
+    assert owned.agrees(live, {"apiVersion": "v1", "spec": {"ports": [{"port": 80}]}})
+    assert not owned.agrees(live, {"apiVersion": "v1", "spec": {"ports": [{"port": 80, "protocol": "UDP"}]}})
+
+
 def test_fields_of_another_version_prove_nothing() -> None:
     assert not owned.agrees({**LIVE, "apiVersion": "v2"}, DESIRED)
 

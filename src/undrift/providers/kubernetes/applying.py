@@ -47,11 +47,9 @@ class Applier:
             raise errors.InternalError("nothing to write")
         kind = await self._kind(wanted.id)
         by = writing.mark(wanted, owner, revision, change.fingerprint)
-        answer = await writing.apply(self._cluster.api, kind, wanted.id, writing.body(wanted, by, uid))
-        mirror = self._cluster.mirror
-        seen = mirror.look_at(wanted.id, answer)
-        mirror.learn(wanted.id, seen, wanted.fields)
-        mirror.take(wanted.id, answer)
+        with self._cluster.mirror.writing(wanted.id):
+            answer = await writing.apply(self._cluster.api, kind, wanted.id, writing.body(wanted, by, uid))
+            self._cluster.mirror.applied(wanted.id, answer, wanted.fields)
 
     async def _kind(self, rid: resource.ResourceId) -> discovery.Api:
         """The kind of a resource; one that was defined a moment ago is waited for."""
@@ -73,10 +71,11 @@ class Applier:
             "propagationPolicy": "Background",
             "preconditions": {"uid": live.uid},
         }
-        answer = await self._cluster.api.forget(path, options, f"deleting {live.id}")
-        if answer is not None and _is_leaving(answer, live.uid):
-            await self._until_gone(live)
-        self._cluster.mirror.forget(live.id)
+        with self._cluster.mirror.writing(live.id):
+            answer = await self._cluster.api.forget(path, options, f"deleting {live.id}")
+            if answer is not None and _is_leaving(answer, live.uid):
+                await self._until_gone(live)
+            self._cluster.mirror.forget(live.id)
 
     async def _until_gone(self, live: resource.LiveResource) -> None:
         """Raises `TargetBusy`, which names what the resource waits for."""

@@ -9,6 +9,7 @@ import dataclasses
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any, Final
+from urllib import parse, request
 
 import aiohttp
 import multidict
@@ -49,6 +50,7 @@ class Client:
         self._connection = connection
         self._identity = signing_in.Identity(connection)
         self._gate = asyncio.Semaphore(connections)
+        self._proxy = connection.proxy or _usual_proxy(connection.server)
         self._http: aiohttp.ClientSession | None = None
         self.counts: collections.Counter[str] = collections.Counter()
 
@@ -70,56 +72,56 @@ class Client:
         """Delete what is at a path; None when nothing was. Raises a `TargetError`."""
         return await self._send_or_miss(Request("DELETE", path, doing, body=orjson.dumps(options)))
 
-    async def send(self, request: Request) -> Any:
+    async def send(self, asked: Request) -> Any:
         """One request and its answer. Raises a `TargetError`.
 
         A busy server (429, Retry-After) is asked again until the deadline; so is one that has a bad moment,
         when it is only read.
         """
-        code, answer = await self._answered(request)
+        code, answer = await self._answered(asked)
         if code >= _OK_BELOW:
-            raise failing.explain(code, answer, request.doing)
+            raise failing.explain(code, answer, asked.doing)
         return answer
 
-    async def _send_or_miss(self, request: Request) -> Any | None:
-        code, answer = await self._answered(request)
+    async def _send_or_miss(self, asked: Request) -> Any | None:
+        code, answer = await self._answered(asked)
         if code == _MISSING:
             return None
         if code >= _OK_BELOW:
-            raise failing.explain(code, answer, request.doing)
+            raise failing.explain(code, answer, asked.doing)
         return answer
 
-    async def _answered(self, request: Request) -> tuple[int, Any]:
+    async def _answered(self, asked: Request) -> tuple[int, Any]:
         loop = asyncio.get_running_loop()
-        end = loop.time() + request.deadline
+        end = loop.time() + asked.deadline
         attempt, renewed = 0, False
         while True:
             attempt += 1
-            async with self._gate, self._explained(request.method, request.doing):
+            async with self._gate, self._explained(asked.method, asked.doing):
                 async with asyncio.timeout_at(end):
-                    code, headers, answer = await self._once(request)
+                    code, headers, answer = await self._once(asked)
             if code == _UNSIGNED and not renewed:
                 self._identity.forget()
                 renewed = True
                 continue
-            patient = code == _TOO_MANY or request.method == "GET"
+            patient = code == _TOO_MANY or asked.method == "GET"
             pause = _pause(code, headers, attempt) if patient else None
             if pause is None or loop.time() + pause >= end:
                 return code, answer
             await asyncio.sleep(pause)
 
-    async def _once(self, request: Request) -> tuple[int, Mapping[str, str], Any]:
-        self.counts[request.method] += 1
-        content = request.content if request.body is not None else ""
+    async def _once(self, asked: Request) -> tuple[int, Mapping[str, str], Any]:
+        self.counts[asked.method] += 1
+        content = asked.content if asked.body is not None else ""
         async with self._session().request(
-            request.method,
-            self._connection.server + request.path,
-            params=request.params,
-            data=request.body,
-            headers=await self._headers(request.accept, content),
+            asked.method,
+            self._connection.server + asked.path,
+            params=asked.params,
+            data=asked.body,
+            headers=await self._headers(asked.accept, content),
             ssl=self._identity.trust(),
             server_hostname=self._connection.server_name or None,
-            proxy=self._connection.proxy or None,
+            proxy=self._proxy,
         ) as answer:
             return answer.status, answer.headers, _decode(await answer.read())
 
@@ -141,7 +143,7 @@ class Client:
                 timeout=quiet,
                 ssl=self._identity.trust(),
                 server_hostname=self._connection.server_name or None,
-                proxy=self._connection.proxy or None,
+                proxy=self._proxy,
             ) as answer,
         ):
             if answer.status >= _OK_BELOW:
@@ -170,7 +172,6 @@ class Client:
                 headers={"User-Agent": "undrift"},
                 auto_decompress=False,
                 read_bufsize=_CHUNK * 16,
-                trust_env=not self._connection.proxy,
             )
         return self._http
 
@@ -194,6 +195,14 @@ class Client:
             why = "it does not answer in time" if isinstance(error, TimeoutError) else type(error).__name__
             kind = errors.TargetUnavailable if method == "GET" else errors.OutcomeUnknown
             raise kind(f"{doing} failed", why=f"{server}: {why}", hint="it is tried again") from error
+
+
+def _usual_proxy(server: str) -> str | None:
+    """The proxy that this machine's environment has for a server; asked once, not for each request."""
+    parts = parse.urlsplit(server)
+    if request.proxy_bypass(parts.hostname or ""):
+        return None
+    return request.getproxies().get(parts.scheme)
 
 
 def _pause(code: int, headers: Mapping[str, str], attempt: int) -> float | None:

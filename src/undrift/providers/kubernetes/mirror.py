@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import dataclasses
 import secrets
 from collections.abc import Collection, Iterator, Mapping
@@ -51,6 +52,8 @@ class Mirror:
         self._known: dict[resource.ResourceId, Known] = {}
         self._owners: dict[tuple[str, str], set[resource.ResourceId]] = {}
         self._gone: collections.OrderedDict[resource.ResourceId, int] = collections.OrderedDict()
+        self._writing: set[resource.ResourceId] = set()
+        self._held: set[resource.ResourceId] = set()
         self._listeners: set[asyncio.Queue[_News]] = set()
         self._key = secrets.token_bytes(32)
 
@@ -78,10 +81,32 @@ class Mirror:
         if before is not None and before.version >= version:
             return before
         seen = self.look_at(rid, data)
-        if marks.LABEL not in (metadata.get("labels") or {}) or self._gone.get(rid, -1) >= version:
-            return seen
-        self._put(seen, before)
+        if marks.LABEL in (metadata.get("labels") or {}) and self._gone.get(rid, -1) < version:
+            self._put(seen, before)
         return seen
+
+    @contextlib.contextmanager
+    def writing(self, rid: resource.ResourceId) -> Iterator[None]:
+        """While we write: what a watch tells of it may be our own doing, and is judged afterwards."""
+        self._writing.add(rid)
+        try:
+            yield
+        finally:
+            self._writing.discard(rid)
+            seen = self._seen.get(rid)
+            if rid in self._held:
+                self._held.discard(rid)
+                if seen is None or not self.is_known(seen):
+                    self._tell(rid)
+
+    def applied(self, rid: resource.ResourceId, data: Mapping[str, Any], fields: resource.Fields) -> None:
+        """The answer to an apply of `fields`: they are true of it."""
+        seen = self.look_at(rid, data)
+        self.learn(rid, seen, fields)
+        before = self._seen.get(rid)
+        if (before is None or before.version < seen.version) and self._gone.get(rid, -1) < seen.version:
+            seen.data = None
+            self._put(seen, before)
 
     def look_at(self, rid: resource.ResourceId, data: Mapping[str, Any]) -> Seen:
         """What a look amounts to, remembering nothing."""
@@ -184,5 +209,8 @@ class Mirror:
         self._tell(error)
 
     def _tell(self, rid: _News) -> None:
+        if rid in self._writing and isinstance(rid, resource.ResourceId):
+            self._held.add(rid)
+            return
         for queue in self._listeners:
             queue.put_nowait(rid)

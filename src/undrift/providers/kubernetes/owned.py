@@ -6,6 +6,7 @@ field, `k:` the keys of a list's item, `v:` a value of a set, `i:` an index, and
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -90,12 +91,18 @@ def _at(step: str, value: Any) -> Any:
         return value.get(name, _ABSENT) if isinstance(value, Mapping) else _ABSENT
     if not isinstance(value, Sequence) or isinstance(value, str):
         return _ABSENT
-    told = orjson.loads(name)
+    told = _told(name)
     if kind == "k":
         return next((item for item in value if _bears(item, told)), _ABSENT)
     if kind == "v":
         return told if told in value else _ABSENT
     return value[told] if isinstance(told, int) and told < len(value) else _ABSENT
+
+
+@functools.lru_cache(4096)
+def _told(name: str) -> Any:
+    """What a step is about: keys, a value or an index. Few are ever seen."""
+    return orjson.loads(name)
 
 
 def _bears(item: Any, keys: Mapping[str, Any]) -> bool:
@@ -127,12 +134,26 @@ def _agree_items(below: _Trie, live: list[Any], desired: list[Any]) -> bool:
     if len(below) != len(desired):
         return False
     for step, child in below.items():
-        have, want = _at(step, live), _at(step, desired)
+        have, want = _at(step, live), _declared(step, desired)
         if have is _ABSENT or want is _ABSENT:
             return False
         if child and not _agree(child, have, want):
             return False
     return True
+
+
+def _declared(step: str, desired: list[Any]) -> Any:
+    """The declared item that a step means; a key that it leaves out has the server's default (a port's protocol)."""
+    kind, _, name = step.partition(":")
+    if kind != "k":
+        return _at(step, desired)
+    keys = _told(name)
+    fits = [
+        item
+        for item in desired
+        if isinstance(item, Mapping) and all(item.get(key, value) == value for key, value in keys.items())
+    ]
+    return fits[0] if len(fits) == 1 else _ABSENT
 
 
 def _without_marks(trie: _Trie) -> _Trie:

@@ -8,7 +8,8 @@ with defaults, admission and the server's ways of writing already in it.
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from undrift import errors
 from undrift.engine import comparing, digesting, owning
@@ -18,6 +19,8 @@ from undrift.providers.kubernetes import cluster, failing, hiding, kinds, mirror
 _AT_ONCE: Final = 8
 _OWNED: Final = (owning.Standing.OURS, owning.Standing.FORMER, owning.Standing.UNMARKED)
 _REVISION: Final = "preview"
+_TRIES: Final = 3
+"""A controller may write between a look and a dry run; then the two are of different versions."""
 
 
 class Previewer:
@@ -102,10 +105,16 @@ class Previewer:
         declared = _with_fields(wanted, fields)
         by = writing.mark(declared, situation.owner, _REVISION, "")
         given = writing.body(declared, by, found.uid if found is not None else None)
-        answer = await writing.apply(self._cluster.api, kind, wanted.id, given, dry=True)
         if found is None:
+            await writing.apply(self._cluster.api, kind, wanted.id, given, dry=True)
             return ()
-        live = await self._live(wanted.id)
+        live = self._cluster.mirror.get(wanted.id)
+        for _ in range(_TRIES):
+            answer = await writing.apply(self._cluster.api, kind, wanted.id, given, dry=True)
+            if live is None or live.data is None or live.version != _version(answer):
+                live = await self._look(wanted.id)
+            if live is not None and live.data is not None and live.version == _version(answer):
+                break
         if live is None or live.data is None:
             return tuple(shaping.differences(found.fields, shaping.fields(wanted.id, answer)))
         before = shaping.fields(wanted.id, live.data)
@@ -114,11 +123,8 @@ class Previewer:
             self._cluster.mirror.learn(wanted.id, live, fields)
         return told
 
-    async def _live(self, rid: resource.ResourceId) -> mirror.Seen | None:
-        """The whole of what is there now, read again where only its digest was kept."""
-        seen = self._cluster.mirror.get(rid)
-        if seen is not None and seen.data is not None:
-            return seen
+    async def _look(self, rid: resource.ResourceId) -> mirror.Seen | None:
+        """The whole of what is there now."""
         data = await self._cluster.find(rid)
         if data is None:
             return None
@@ -158,3 +164,7 @@ def _without_ignored(wanted: resource.Resource, situation: plan.Situation) -> re
 
 def _with_fields(wanted: resource.Resource, fields: resource.Fields) -> resource.Resource:
     return resource.Resource(wanted.id, fields, wanted.origin, protected=wanted.protected)
+
+
+def _version(answer: Mapping[str, Any]) -> int:
+    return int(answer["metadata"].get("resourceVersion") or 0)

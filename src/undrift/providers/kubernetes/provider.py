@@ -179,6 +179,7 @@ _CAPABILITIES: Final = target.Capabilities(
     dry_run=True,
     compare_and_set=True,
     partial=True,
+    tells_health=True,
     kind_order=kinds.ORDER,
     kind_last=kinds.LATE,
     data_kinds=kinds.DATA,

@@ -28,6 +28,7 @@ from undrift.providers.kubernetes import kubeconfig
 
 _EARLY: Final = 60.0
 _REREAD: Final = 30.0
+_LOOKS: Final = 5.0
 _EXEC_TIMEOUT: Final = 60.0
 _OIDC_TIMEOUT: Final = 20.0
 
@@ -51,6 +52,8 @@ class Identity:
         self._asking = asyncio.Lock()
         self._trust: ssl.SSLContext | None = None
         self._trusted: object = None
+        self._trusted_by: Credential | None = None
+        self._looked = 0.0
         self._refresh_token = connection.oidc.refresh_token if connection.oidc else None
         self._fixed = self._of_impersonation()
 
@@ -67,6 +70,13 @@ class Identity:
 
     def trust(self) -> ssl.SSLContext:
         """Whom we believe, and our certificate where we have one; read again when a file was replaced."""
+        now = time.monotonic()
+        if self._trust is None or now - self._looked > _LOOKS or self._trusted_by is not self._credential:
+            self._looked, self._trusted_by = now, self._credential
+            return self._renewed()
+        return self._trust
+
+    def _renewed(self) -> ssl.SSLContext:
         given, found = self._connection, self._credential or Credential()
         marks = (given.ca.stamp(), given.certificate.stamp(), given.key.stamp(), found.certificate)
         if self._trust is None or marks != self._trusted:
@@ -76,6 +86,7 @@ class Identity:
     def forget(self) -> None:
         """The API server did not accept us: ask anew."""
         self._credential = None
+        self._looked = 0.0
 
     def _of_impersonation(self) -> dict[str, str]:
         return {"Impersonate-User": self._connection.impersonate} if self._connection.impersonate else {}
