@@ -10,17 +10,22 @@ from undrift.lib import backoff
 from undrift.model import application, health, record
 
 _SETTLING = 5.0
+_FRESH = 60.0
 _ELSEWHERE = 15.0
 _JITTER = 0.1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Moment:
-    """When and how it is asked: the wall clock, a chance in [0, 1), and whether the target tells by itself."""
+    """When and how it is asked: the wall clock, a chance in [0, 1), and whether the target tells by itself.
+
+    `since` is how many seconds ago something was changed.
+    """
 
     now: float
     chance: float
     told_of_health: bool = False
+    since: float = 0.0
 
 
 def next_look(
@@ -46,8 +51,8 @@ def next_look(
     if opens is not None:
         return min(regular, max(0.5, opens - now))
     if told.health.status is health.Status.PROGRESSING:
-        patient = max(_SETTLING, subject.policy.health_timeout / 10)
-        return min(regular, patient if moment.told_of_health else _SETTLING)
+        patient = moment.told_of_health and moment.since > _FRESH
+        return min(regular, max(_SETTLING, subject.policy.health_timeout / 10) if patient else _SETTLING)
     return regular
 
 

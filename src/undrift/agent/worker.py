@@ -222,7 +222,12 @@ class Worker:
             self._wake_others(known)
         soon = told.results and told.failure is None
         chance = random.random()  # noqa: S311 - spreads load
-        moment = schedule.Moment(known.looked, chance, self._tells_health(known.application.target))
+        moment = schedule.Moment(
+            known.looked,
+            chance,
+            self._tells_health(known.application.target),
+            known.looked - known.changed,
+        )
         pause = 1.0 if soon else schedule.next_look(known.application, told, known.failures, moment)
         shared.queue.put(known.name, queue.Urgency.TIMER, pause)
 

@@ -6,6 +6,7 @@ import asyncio
 import collections
 import contextlib
 import dataclasses
+import io
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any, Final
@@ -27,6 +28,7 @@ _TOO_MANY, _UNSIGNED, _MISSING, _OK_BELOW = 429, 401, 404, 300
 _RETRIED: Final = frozenset({500, 502, 503, 504})
 _LONGEST_PAUSE: Final = 10.0
 _CHUNK: Final = 1 << 16
+_LARGE: Final = 1 << 19
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ class Client:
             asked.method,
             self._connection.server + asked.path,
             params=asked.params,
-            data=asked.body,
+            data=_body(asked.body),
             headers=await self._headers(asked.accept, content),
             ssl=self._identity.trust(),
             server_hostname=self._connection.server_name or None,
@@ -195,6 +197,11 @@ class Client:
             why = "it does not answer in time" if isinstance(error, TimeoutError) else type(error).__name__
             kind = errors.TargetUnavailable if method == "GET" else errors.OutcomeUnknown
             raise kind(f"{doing} failed", why=f"{server}: {why}", hint="it is tried again") from error
+
+
+def _body(content: bytes | None) -> bytes | io.BytesIO | None:
+    """What is large is sent piece by piece."""
+    return io.BytesIO(content) if content is not None and len(content) > _LARGE else content
 
 
 def _usual_proxy(server: str) -> str | None:

@@ -15,6 +15,8 @@ _BAD_REQUEST, _DENIED, _FORBIDDEN, _MISSING, _CONFLICT, _INVALID = 400, 401, 403
 _TOO_MANY, _SERVER = 429, 500
 _WEBHOOK: Final = re.compile(r'admission webhook "(?P<name>[^"]+)" denied the request')
 _POLICY: Final = re.compile(r"ValidatingAdmissionPolicy '(?P<name>[^']+)'")
+_UNTYPED: Final = re.compile(r"failed to create typed patch object \([^)]*\): (?P<why>.*)", re.DOTALL)
+"""A body that does not fit the schema is answered with 500 by a server-side apply."""
 _IMMUTABLE: Final = re.compile(
     r"field is immutable|updates to .* are forbidden|may not change once set|immutable"
 )
@@ -42,6 +44,9 @@ def explain(code: int, answer: Any, doing: str) -> errors.TargetError:
         return errors.ChangeConflict(what, why=said, hint="it is planned anew")
     if reason in {"Expired", "Gone"}:
         return Gone(what, why=said)
+    untyped = _UNTYPED.search(said)
+    if untyped:
+        return errors.ChangeRefused(what, why=untyped["why"], hint="correct the manifest")
     if code == _TOO_MANY or code >= _SERVER:
         return _busy(f"{doing} failed", code, said)
     return errors.ChangeRefused(what, why=_causes(status) or said, hint=_hint(said))

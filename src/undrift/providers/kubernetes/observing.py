@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from undrift import errors
 from undrift.model import inventory, resource
-from undrift.providers.kubernetes import cluster, discovery
+from undrift.providers.kubernetes import cluster, discovery, explaining
 
 _METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _RECENT: Final = 2.0
@@ -83,9 +83,12 @@ class Strangers:
 class Observer:
     """Looks for one session; what is common to all of a target is the cluster's."""
 
-    def __init__(self, shared: cluster.Cluster, strangers: Strangers) -> None:
+    def __init__(
+        self, shared: cluster.Cluster, strangers: Strangers, explainer: explaining.Explainer
+    ) -> None:
         self._cluster = shared
         self._strangers = strangers
+        self._explainer = explainer
 
     async def observe(
         self, ids: Collection[resource.ResourceId], owner: inventory.Owner
@@ -109,7 +112,7 @@ class Observer:
         if missing:
             for rid, data in (await self._strangers.find(missing)).items():
                 found[rid] = mirror.live(mirror.take(rid, data))
-        return resource.LiveState(found)
+        return resource.LiveState(await self._explainer.explain(found))
 
     def _check(self, ids: Collection[resource.ResourceId], served: discovery.Apis) -> None:
         """A kind whose API group does not answer is not gone."""

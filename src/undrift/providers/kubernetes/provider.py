@@ -15,6 +15,7 @@ from undrift.providers.kubernetes import (
     client,
     cluster,
     discovery,
+    explaining,
     kinds,
     loading,
     observing,
@@ -89,7 +90,7 @@ class _Shared:
                 except BaseException:
                     await made.close()
                     raise
-                self._opened = Opened(made, observing.Strangers(made))
+                self._opened = Opened(made, observing.Strangers(made), explaining.Explainer(made))
             return self._opened
 
     async def close(self) -> None:
@@ -105,6 +106,7 @@ class Opened:
 
     cluster: cluster.Cluster
     strangers: observing.Strangers
+    explainer: explaining.Explainer
 
 
 class KubernetesSession:
@@ -114,7 +116,7 @@ class KubernetesSession:
         self._provider = provider
         self._place = place
         self._cluster = opened.cluster
-        self._observer = observing.Observer(opened.cluster, opened.strangers)
+        self._observer = observing.Observer(opened.cluster, opened.strangers, opened.explainer)
         self._previewer = previewing.Previewer(opened.cluster)
         self._applier = applying.Applier(opened.cluster)
         self._closed = False
