@@ -70,6 +70,10 @@ soak: $(ENV) ## kills a real agent at hundreds of lines and looks at what is lef
 demo: $(ENV) ## the main job, seen at work on this machine; ONCE=1 ends after the story
 	@$(BIN)/undrift demo $(if $(ONCE),--once)
 
+.PHONY: demo-kubernetes
+demo-kubernetes: $(ENV) peers ## the same on a cluster: the control plane of the tests; ONCE=1 ends after the story
+	@.venv/bin/python scripts/demo-kubernetes $(if $(ONCE),--once)
+
 .PHONY: bench
 bench: $(ENV) ## NAME=plan-100k: one benchmark; without NAME all of them
 	@scripts/bench $(NAME)

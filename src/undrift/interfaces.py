@@ -134,6 +134,10 @@ class Session(Protocol):
         """What rendering may depend on, with a digest of it."""
         ...
 
+    async def study(self, rendered: Rendered) -> None:
+        """Learn what loading these documents needs to know of the target, such as schemas. Must not modify it."""
+        ...
+
     async def observe(
         self, ids: Collection[resource.ResourceId], owner: inventory.Owner
     ) -> resource.LiveState:

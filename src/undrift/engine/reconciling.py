@@ -201,6 +201,7 @@ class _Story:
             version=self.world.version,
             cache=self.world.cache,
             known=self.world.known,
+            study=self.world.session.study,
         )
 
     async def _choose(

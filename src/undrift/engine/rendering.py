@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
-from collections.abc import Collection, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
 
 from undrift import errors, interfaces
 from undrift.lib import canonical
@@ -34,7 +34,7 @@ class Kitchen:
     """What preparing needs. `config_digest` names the application's documents; `cache` may drop anything.
 
     `version` is Undrift's own: a newer one may render differently with no commit. `known` saves looking again
-    for what unchanged files refer to.
+    for what unchanged files refer to. `study` lets the target tell what loading has to know.
     """
 
     application: application.Application
@@ -47,6 +47,7 @@ class Kitchen:
     version: str
     cache: Cache
     known: Known = dataclasses.field(default_factory=dict)
+    study: Callable[[interfaces.Rendered], Awaitable[None]] | None = None
     timeout: float = 300.0
 
     @property
@@ -129,6 +130,8 @@ async def prepare(revision: source.Revision, found: lock.InputLock, kitchen: Kit
         beside = tuple(path for path in await _digests(revision, kitchen) if path != artifact.path)
         artifact = dataclasses.replace(artifact, around=await _around(revision, beside, kitchen))
     rendered = await kitchen.renderer.render(artifact, kitchen.recipe, kitchen.facts)
+    if kitchen.study is not None:
+        await kitchen.study(rendered)
     desired = kitchen.provider.load(rendered, kitchen.facts, kitchen.target, kitchen.application.namespace)
     prepared = Prepared(revision, found, desired, beside)
     kitchen.cache[key] = prepared

@@ -118,6 +118,9 @@ class FakeSession:
         """No facts."""
         return target.NO_FACTS
 
+    async def study(self, rendered: interfaces.Rendered) -> None:
+        """Nothing has to be asked for."""
+
     async def observe(
         self, ids: Collection[resource.ResourceId], owner: inventory.Owner
     ) -> resource.LiveState:

@@ -242,16 +242,42 @@ async def test_an_immutable_field(world: worlds.World) -> None:
     assert world.get("apps/v1/deployments/web")["metadata"]["uid"] != uid
 
 
-async def test_an_unknown_field(world: worlds.World) -> None:
-    """Strictly: a word that the API does not know is no word."""
-    world.commit(worlds.deployment())
-    await world.reconcile()
-    world.commit(worlds.deployment().replace("replicas:", "replica:"))
+@pytest.mark.parametrize(
+    "before, after, place, says, hint",
+    [
+        (
+            "  replicas: 1",
+            "  replica: 1",
+            "12:3",
+            "there is no field replica in spec",
+            "did you mean replicas?",
+        ),
+        ("  replicas: 1", "  replicas: '1'", "12:3", "spec.replicas should be a whole number", "quotes"),
+        (
+            "name: main, image",
+            "name: main, imag",
+            "16:38",
+            "there is no field imag in spec.template",
+            "image?",
+        ),
+        ("app: web}}\n  template", "app: 1}}\n  template", "13:28", "should be text", "put it in quotes"),
+        ("name: main, ", "", "16:25", "spec.template.spec.containers.0.name is missing", ""),
+    ],
+)
+async def test_what_does_not_fit_the_schema(
+    before: str, after: str, place: str, says: str, hint: str, world: worlds.World
+) -> None:
+    """Found at its line before anything is touched, in a new application, too."""
+    manifest = worlds.deployment().replace(before, after)
+    assert manifest != worlds.deployment()
+    world.commit(world.config_map(x="1"), manifest)
 
     told = await world.reconcile()
 
-    assert ".spec.replica: field not declared in schema" in refused(told).why
-    assert told.held_back is not None
+    assert says in refused(told).why
+    assert hint in refused(told).hint
+    assert str(refused(told).origin).startswith(f"app/all.yaml:{place}")
+    assert world.get("configmaps/a") is None
 
 
 async def test_marks_that_somebody_takes_off(world: worlds.World) -> None:
@@ -266,7 +292,7 @@ async def test_marks_that_somebody_takes_off(world: worlds.World) -> None:
 
     told = await world.reconcile()
 
-    assert worlds.changes(told) == ["mark ConfigMap/a"]
+    assert worlds.changes(told) == ["mark ConfigMap/a"], (told.verdict, told.live, told.plan)
     assert world.get("configmaps/a")["metadata"]["labels"] == {worlds.marks.LABEL: "app"}
     assert {rid.kind for rid in (await world.database.recall("app")).inventory.entries} == {
         "ConfigMap",

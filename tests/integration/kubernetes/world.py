@@ -128,7 +128,7 @@ class World:
         session = await self.connect()
         async with asyncio.timeout(10):
             async for ids in session.watch():
-                if rid in {short(one) for one in ids}:
+                if rid in {short(one) for one in ids if one.namespace in ("", self.namespace)}:
                     return
 
     def requests(self) -> int:

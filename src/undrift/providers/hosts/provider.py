@@ -95,6 +95,9 @@ class HostsSession:
         }
         return target.Facts(values, canonical.digest([values, around]))
 
+    async def study(self, rendered: interfaces.Rendered) -> None:
+        """Nothing has to be asked for."""
+
     async def observe(
         self, ids: Collection[resource.ResourceId], owner: inventory.Owner
     ) -> resource.LiveState:

@@ -12,7 +12,7 @@ import orjson
 from undrift import errors
 from undrift.lib import canonical
 from undrift.model import resource, target
-from undrift.providers.kubernetes import client, discovery, kinds, marks, mirror, watching
+from undrift.providers.kubernetes import client, discovery, kinds, marks, mirror, schemas, watching
 
 _METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _FEW: Final = "20"
@@ -37,6 +37,7 @@ class Cluster:
         self.name = name
         self.api = api
         self.mirror = mirror.Mirror()
+        self.schemas = schemas.Schemas(api)
         self.users = 0
         self._watches: dict[str, watching.Watch] = {}
         self._apis: discovery.Apis | None = None
@@ -72,7 +73,8 @@ class Cluster:
         async with self._asking:
             if self._apis is found:
                 self._apis = await discovery.discover(self.api)
-                self._facts = _facts(self._apis)
+                self.schemas.forget()
+                self._facts = _facts(self._apis, self.schemas)
             return self._apis or discovery.Apis({})
 
     async def facts(self) -> target.Facts:
@@ -154,9 +156,9 @@ def _is_own(kind: discovery.Api, item: Any) -> bool:
     )
 
 
-def _facts(served: discovery.Apis) -> target.Facts:
+def _facts(served: discovery.Apis, known: schemas.Schemas) -> target.Facts:
     listed: Iterable[tuple[str, str, bool, tuple[str, ...]]] = sorted(
         (one.name, one.plural, one.namespaced, one.versions) for one in served.kinds.values()
     )
-    values = {"version": served.version, "apis": served, "apiVersions": served.listed()}
+    values = {"version": served.version, "apis": served, "apiVersions": served.listed(), "schemas": known}
     return target.Facts(values, canonical.digest([served.version, [list(one) for one in listed]]))

@@ -10,7 +10,7 @@ from typing import Any, Final
 from undrift import errors, interfaces
 from undrift.lib import words, yaml
 from undrift.model import resource
-from undrift.providers.kubernetes import discovery, hiding, kinds, marks
+from undrift.providers.kubernetes import discovery, hiding, kinds, marks, schemas
 
 WAVE: Final = "undrift.dev/wave"
 DEPENDS_ON: Final = "undrift.dev/depends-on"
@@ -64,12 +64,23 @@ class Manifest:
         return "/".join(str(part) for part in (kind, named) if part) or "a document"
 
 
-def load(rendered: interfaces.Rendered, served: discovery.Apis, namespace: str) -> resource.DesiredState:
+def kinds_of(rendered: interfaces.Rendered) -> frozenset[tuple[str, str]]:
+    """`apiVersion` and kind of everything that was rendered."""
+    manifests = (one for document in rendered.documents for one in _flatten(document, []))
+    return frozenset((str(one.data.get("apiVersion")), str(one.data.get("kind"))) for one in manifests)
+
+
+def load(
+    rendered: interfaces.Rendered,
+    served: discovery.Apis,
+    namespace: str,
+    known: schemas.Schemas | None = None,
+) -> resource.DesiredState:
     """The desired state of an application. Raises `ResourceInvalid` and `ResourceTwice`, all at once.
 
-    `namespace` is for resources that name none of their own.
+    `namespace` is for resources that name none of their own; `known` are the schemas that objects have to fit.
     """
-    draft = _Draft(served, namespace or "default")
+    draft = _Draft(served, namespace or "default", known)
     manifests = [one for document in rendered.documents for one in _flatten(document, draft.wrong)]
     for one in manifests:
         draft.define(one)
@@ -111,8 +122,9 @@ def _is_list(data: Mapping[str, Any]) -> bool:
 class _Draft:
     """Everything found so far; lives for one call of `load`."""
 
-    def __init__(self, served: discovery.Apis, namespace: str) -> None:
+    def __init__(self, served: discovery.Apis, namespace: str, known: schemas.Schemas | None) -> None:
         self.served = served
+        self._schemas = known
         self.namespace = namespace
         self.found: dict[resource.ResourceId, resource.Resource] = {}
         self.wrong: list[errors.UndriftError] = []
@@ -147,6 +159,9 @@ class _Draft:
         except errors.UndriftError as error:
             self.wrong.append(error)
             return
+        if self._schemas is not None:
+            for found in self._schemas.check(one.data):
+                self.wrong.append(one.invalid(found.why, *found.path, hint=found.hint))
         first = self.found.get(made.id)
         if first is not None:
             self.wrong.append(

@@ -40,7 +40,10 @@ class KubernetesProvider:
         self, rendered: interfaces.Rendered, facts: target.Facts, place: target.Target, namespace: str = ""
     ) -> resource.DesiredState:
         """See `interfaces.Provider`."""
-        return loading.load(rendered, facts.values.get("apis") or discovery.Apis({}), namespace)
+        values = facts.values
+        return loading.load(
+            rendered, values.get("apis") or discovery.Apis({}), namespace, values.get("schemas")
+        )
 
     def scopes(self, place: target.Target, ids: Collection[resource.ResourceId]) -> frozenset[str]:
         """Every resource stands alone."""
@@ -124,6 +127,10 @@ class KubernetesSession:
     async def discover(self) -> target.Facts:
         """See `interfaces.Session`."""
         return await self._cluster.facts()
+
+    async def study(self, rendered: interfaces.Rendered) -> None:
+        """See `interfaces.Session`: the schemas of the kinds that are declared."""
+        await self._cluster.schemas.learn(loading.kinds_of(rendered))
 
     async def observe(
         self, ids: Collection[resource.ResourceId], owner: inventory.Owner
