@@ -465,6 +465,13 @@ class HandoverPending(GuardError):
     waiting_helps = True
 
 
+class Contested(GuardError):
+    """Somebody keeps changing what we keep changing back; we stop, so that a person ends the fight."""
+
+    code = "UD616"
+    waiting_helps = True
+
+
 # --- UD7xx ---------------------------------------------------------------------------------------------
 
 

@@ -344,7 +344,8 @@ class Surroundings:
     """What an application sees of the others and of the world's time.
 
     `project` is the one it belongs to; `takers` may take from it what it lets go of, and nobody knows yet
-    whether they do; `source_url` is the place its files come from.
+    whether they do; `source_url` is the place its files come from. `contested` are its resources that were
+    changed back again and again of late.
     """
 
     project: application.Project = application.DEFAULT_PROJECT
@@ -353,3 +354,4 @@ class Surroundings:
     takers: frozenset[str] = frozenset()
     source_url: str = ""
     now: float = 0.0
+    contested: frozenset[resource.ResourceId] = frozenset()

@@ -136,3 +136,67 @@ def test_an_api_server_that_hangs(world: worlds.World, plane: control_plane.Cont
         plane.api_server.signal(signal.SIGCONT)
 
     world.until(lambda: greeting(plane, name) == "late")
+
+
+def test_somebody_who_keeps_fighting(
+    world: worlds.World, plane: control_plane.ControlPlane, name: str
+) -> None:
+    """After ten repairs the agent stops, and names the other writer; a commit goes through all the same."""
+    declare(world, plane, name)
+    world.start()
+    world.until(lambda: is_well(world, name))
+    path = f"/api/v1/namespaces/{name}/configmaps/web?fieldManager=legacy-operator"
+
+    def fight() -> bool:
+        if greeting(plane, name) == "hello":
+            plane.request("PATCH", path, {"data": {"greeting": "mine"}}, "application/merge-patch+json")
+        return "UD616" in world.codes(name)
+
+    world.until(fight)
+    [stop] = world.glance(name)["stops"]
+    assert "legacy-operator" in stop["why"]
+    assert greeting(plane, name) == "mine"
+
+    world.write("web/all.yaml", MANIFESTS.format(name=name, greeting="a truce"))
+    world.push("end it")
+    world.until(lambda: greeting(plane, name) == "a truce")
+
+
+def test_an_agent_that_is_killed_while_it_applies(
+    world: worlds.World, plane: control_plane.ControlPlane, name: str
+) -> None:
+    """At any moment: what was half done is finished, what is no longer declared goes, a stranger's stays."""
+    declare(world, plane, name)
+    plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    stranger = {"metadata": {"name": "stranger"}, "data": {"mine": "1"}}
+    plane.request("POST", f"/api/v1/namespaces/{name}/configmaps", stranger)
+    spec = f"spec: {{source: {{path: web}}, target: cluster, namespace: {name}"
+    config = TARGET.format(kubeconfig=plane.kubeconfig(), name=name)
+    adopting = spec + ", policy: {adopt: ['Namespace/*'], deletionLimit: {count: 100, percent: 100}}"
+    world.write("undrift/cluster.yaml", config.replace(spec, adopting))
+    text = MANIFESTS.format(name=name, greeting="x").split("---\n")[0]
+    for turn in range(4):
+        maps = [
+            f"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: map-{number + turn * 10}}}\n"
+            for number in range(40)
+        ]
+        world.write("web/all.yaml", text + "".join(maps))
+        world.push(f"turn {turn}")
+        world.start()
+        wanted = {f"map-{number + turn * 10}" for number in range(40)}
+        end = time.monotonic() + 20
+        while not wanted & names(plane, name) and time.monotonic() < end:
+            time.sleep(0.005)
+        time.sleep(0.03 * turn)
+        world.kill()
+
+    world.start()
+    world.until(lambda: names(plane, name) == {f"map-{number}" for number in range(30, 70)} | {"stranger"})
+    world.until(lambda: is_well(world, name))
+    assert plane.get(f"/api/v1/namespaces/{name}/configmaps/stranger")["data"] == {"mine": "1"}
+
+
+def names(plane: control_plane.ControlPlane, name: str) -> set[str]:
+    """The ConfigMaps of a namespace, but for the one that every namespace has."""
+    found = plane.get(f"/api/v1/namespaces/{name}/configmaps")["items"]
+    return {one["metadata"]["name"] for one in found} - {"kube-root-ca.crt"}

@@ -390,7 +390,10 @@ class _Agent:
         names = {name for rid in ids for name in self._shared.claims.holders(target, rid)}
         for name in names or self._shared.tenants:
             known = self._shared.tenants.get(name)
-            if known is not None and known.application.target == target:
+            if known is None or known.application.target != target:
+                continue
+            fought_for = known.heals.contested(self._shared.clock.now())
+            if not ids or not ids <= fought_for:
                 self._shared.queue.put(name, queue.Urgency.DRIFT)
 
     async def _recall_orders(self) -> None:

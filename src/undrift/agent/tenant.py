@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 
 from undrift import errors, interfaces
-from undrift.agent import recorder
+from undrift.agent import healing, recorder
 from undrift.engine import settling
 from undrift.model import application, health, record, resource
 
@@ -42,6 +42,7 @@ class Tenant:
     news: bool = False
     rendered: str = ""
     buried: str = ""
+    heals: healing.Heals = dataclasses.field(default_factory=healing.Heals, repr=False)
     generation: int = 0
     finished: asyncio.Condition = dataclasses.field(default_factory=asyncio.Condition, repr=False)
 

@@ -141,6 +141,7 @@ class Worker:
             takers=await self._handing.undecided(known),
             source_url=poll.declared.url if poll else "",
             now=shared.clock.now(),
+            contested=known.heals.contested(shared.clock.now()),
         )
 
     async def _peer(self, known: tenant.Tenant) -> interfaces.Peer:
@@ -165,6 +166,7 @@ class Worker:
         known.retry = False
         if told.results:
             known.changed = known.looked
+            known.heals.note(told, known.looked)
         known.news = (
             before is None
             or before.ending is not told.ending

@@ -16,6 +16,11 @@ from undrift import errors, interfaces
 from undrift.engine import digesting, windows
 from undrift.model import application, health, plan, record, resource
 
+HEALS = 10
+"""So often is one resource repaired"""
+HEALED_WITHIN = 300
+"""within so many seconds before it counts as contested."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Considered:
@@ -92,6 +97,24 @@ def _held_back(considered: Considered) -> Iterator[errors.GuardError]:
             why=f"{held.code} {held.message}",
             hint=f"commit a fix, or try once more with `undrift reconcile {considered.application.name}`",
         )
+
+
+def _contested(considered: Considered) -> Iterator[errors.GuardError]:
+    """Drift that comes back however often it is repaired; a commit goes through all the same."""
+    contested, changes = considered.surroundings.contested, considered.plan.changes
+    if not contested or any(change.reason is not plan.Reason.DRIFT for change in changes):
+        return
+    for change in changes:
+        if change.id in contested:
+            writers = ", ".join(change.live.managers) if change.live is not None else ""
+            yield errors.Contested(
+                f"{change.id} was changed back {HEALS} times within {HEALED_WITHIN // 60} minutes",
+                origin=change.desired.origin if change.desired is not None else None,
+                why=f"somebody else writes there, too: {writers}"
+                if writers
+                else "somebody else writes there, too",
+                hint="stop the other writer, or leave the field to it with policy.ignore in Git",
+            )
 
 
 def _empty(considered: Considered) -> Iterator[errors.GuardError]:
@@ -230,6 +253,7 @@ _ALWAYS: tuple[_Guard, ...] = (
     _observe_only,
     _held_back,
     _empty,
+    _contested,
     _project,
     _windows,
     _dependencies,

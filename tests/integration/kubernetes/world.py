@@ -72,6 +72,8 @@ class World:
     ) -> record.Reconciliation:
         policy = application.Policy(**{"health_timeout": 30.0, **declared.pop("policy", {})})
         declared.setdefault("namespace", self.namespace)
+        if "renderer_settings" in declared:
+            declared["renderer"] = declared.pop("renderer_settings")
         subject = reconciling.Subject(
             application=application.Application(
                 name, application.SourceReference("config", name), "here", policy=policy, **declared

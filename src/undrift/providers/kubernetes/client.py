@@ -27,6 +27,7 @@ _QUIET: Final = 90.0
 _TOO_MANY, _UNSIGNED, _MISSING, _OK_BELOW = 429, 401, 404, 300
 _RETRIED: Final = frozenset({500, 502, 503, 504})
 _LONGEST_PAUSE: Final = 10.0
+_BAD_MOMENTS: Final = 3
 _CHUNK: Final = 1 << 16
 _LARGE: Final = 1 << 19
 
@@ -96,7 +97,7 @@ class Client:
     async def _answered(self, asked: Request) -> tuple[int, Any]:
         loop = asyncio.get_running_loop()
         end = loop.time() + asked.deadline
-        attempt, renewed = 0, False
+        attempt, bad, renewed = 0, 0, False
         while True:
             attempt += 1
             async with self._gate, self._explained(asked.method, asked.doing):
@@ -106,7 +107,8 @@ class Client:
                 self._identity.forget()
                 renewed = True
                 continue
-            patient = code == _TOO_MANY or asked.method == "GET"
+            bad += code in _RETRIED
+            patient = code == _TOO_MANY or (asked.method == "GET" and bad < _BAD_MOMENTS)
             pause = _pause(code, headers, attempt) if patient else None
             if pause is None or loop.time() + pause >= end:
                 return code, answer
@@ -215,8 +217,6 @@ def _usual_proxy(server: str) -> str | None:
 def _pause(code: int, headers: Mapping[str, str], attempt: int) -> float | None:
     """How long to wait before asking again, seconds; None when that would not help."""
     if code != _TOO_MANY and code not in _RETRIED:
-        return None
-    if code in _RETRIED and "Retry-After" not in headers and attempt >= 3:  # noqa: PLR2004 - a bad moment is short
         return None
     try:
         asked = float(headers.get("Retry-After", ""))
