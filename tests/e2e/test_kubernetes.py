@@ -13,7 +13,6 @@ from tests import planes
 from tests.e2e import world as worlds
 from undrift.testing import control_plane
 
-plane = planes.plane
 TARGET = """\
 apiVersion: undrift.dev/v1
 kind: Target
@@ -45,6 +44,13 @@ spec:
     metadata: {{labels: {{app: web}}}}
     spec: {{containers: [{{name: main, image: "nginx:1.27"}}]}}
 """
+
+
+@pytest.fixture(scope="module")
+def plane() -> Iterator[control_plane.ControlPlane]:
+    """Gone before tests that have no time to lose."""
+    with planes.started() as made:
+        yield made
 
 
 @pytest.fixture

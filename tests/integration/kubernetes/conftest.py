@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -11,7 +11,12 @@ from tests import planes
 from tests.integration.kubernetes import world as worlds
 from undrift.testing import control_plane
 
-plane = planes.plane
+
+@pytest.fixture(scope="session")
+def plane() -> Iterator[control_plane.ControlPlane]:
+    """One for all of these tests that a worker runs."""
+    with planes.started() as made:
+        yield made
 
 
 @pytest.fixture
