@@ -216,7 +216,7 @@ class _Kitchen:
             hidden = bool(self.opened.encrypted)
             for one in found:
                 positions = tracer.line_of(file, one.data) or {(): (1, 1)}
-                yield interfaces.Document(one.data, file, positions, hidden and _is_secret(one.data, part))
+                yield interfaces.Document(one.data, file, positions, hidden and _may_hold_secrets(one.data))
 
     async def post_rendered(self, documents: list[interfaces.Document]) -> list[interfaces.Document]:
         """What an overlay makes of the output: its kustomization has `resources: [rendered.yaml]`."""
@@ -348,13 +348,9 @@ def _literal(value: Any) -> str:
     return "null" if value is None else str(value).replace(",", "\\,")
 
 
-def _is_secret(data: Any, text: str) -> bool:
+def _may_hold_secrets(data: Any) -> bool:
     """Where values were encrypted, only what plainly holds none of them is shown."""
-    return (
-        isinstance(data, Mapping)
-        and data.get("kind") not in {"Namespace", "CustomResourceDefinition"}
-        and bool(text)
-    )
+    return isinstance(data, Mapping) and data.get("kind") not in {"Namespace", "CustomResourceDefinition"}
 
 
 def _matched(data: Any, before: list[interfaces.Document], path: str) -> interfaces.Document:

@@ -56,18 +56,23 @@ def find(root: pathlib.Path = ROOT) -> Programs | None:
     """The programs that were built last, or None when some are missing."""
     found: dict[str, pathlib.Path] = {}
     for folder, names in _PROGRAMS.items():
-        places = sorted(root.glob(f"{folder}-*"), key=lambda place: place.stat().st_mtime)
-        for name in names:
-            if not places or not (places[-1] / name).is_file():
-                return None
-            found[name] = places[-1] / name
+        whole = [place for place in _newest(root, folder) if all((place / name).is_file() for name in names)]
+        if not whole:
+            return None
+        found |= {name: whole[0] / name for name in names}
     return Programs(found)
+
+
+def _newest(root: pathlib.Path, folder: str) -> list[pathlib.Path]:
+    """What was built of one module, the newest first; what is being built has another name."""
+    places = [place for place in root.glob(f"{folder}-*") if place.suffix != ".part"]
+    return sorted(places, key=lambda place: place.stat().st_mtime, reverse=True)
 
 
 def find_tool(name: str, root: pathlib.Path = ROOT) -> pathlib.Path | None:
     """A tool that was built beside the control plane (`kubectl`, `helm`), or None."""
-    places = sorted(root.glob(f"*/{name}"), key=lambda place: place.stat().st_mtime)
-    return places[-1] if places else None
+    places = [path for path in root.glob(f"*/{name}") if path.parent.suffix != ".part"]
+    return max(places, key=lambda path: path.stat().st_mtime) if places else None
 
 
 def free_port() -> int:

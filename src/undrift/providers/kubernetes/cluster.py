@@ -107,13 +107,15 @@ class Cluster:
 
     async def _sweep(self) -> None:
         """Watch every kind of which something bears our mark: all that a new database needs to know."""
-        served = await self.served_now()
-        wanted = [kind for kind in served.kinds.values() if kind.watchable and kind.name not in _NEVER_OURS]
+        wanted = [
+            kind for kind in self._known.kinds.values() if kind.watchable and kind.name not in _NEVER_OURS
+        ]
         found = await asyncio.gather(*(self._marked(kind) for kind in wanted))
         await self.follow([kind.name for kind, some in zip(wanted, found, strict=True) if some])
 
-    async def served_now(self) -> discovery.Apis:
-        """What is known to be served, without asking."""
+    @property
+    def _known(self) -> discovery.Apis:
+        """What was served when it was asked for last."""
         return self._apis or discovery.Apis({})
 
     async def _marked(self, kind: discovery.Api) -> bool:
@@ -128,7 +130,7 @@ class Cluster:
     async def _follow(self, name: str) -> None:
         """Ask anew what is served whenever a definition comes, changes or goes."""
         while True:
-            kind = (await self.served_now()).kinds.get(name)
+            kind = self._known.kinds.get(name)
             if kind is None:
                 return
             try:

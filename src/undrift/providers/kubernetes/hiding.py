@@ -59,12 +59,3 @@ def reveal(value: Any) -> Any:
     if isinstance(value, secret.Secret):
         return value.reveal()
     return value
-
-
-def has_secrets(value: Any) -> bool:
-    """Whether anything in there is hidden."""
-    if isinstance(value, Mapping):
-        return any(has_secrets(item) for item in value.values())
-    if isinstance(value, list | tuple):
-        return any(has_secrets(item) for item in value)
-    return isinstance(value, secret.Secret)
