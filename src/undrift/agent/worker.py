@@ -106,9 +106,10 @@ class Worker:
             poll = shared.polls.get(fleet.CONFIG)
         if poll is None:
             raise errors.ReferenceUnknown(f"source {known.application.source.name} is not open")
-        for kept in (shared.cache, shared.known):
-            while len(kept) > 4 * len(shared.tenants) + _SPARE:
-                kept.pop(next(iter(kept)))  # type: ignore[call-overload]  # a key of its own
+        while len(shared.cache) > 2 * len(shared.tenants) + _SPARE:
+            shared.cache.pop(next(iter(shared.cache)))
+        while len(shared.known) > 4 * len(shared.tenants) + _SPARE:
+            shared.known.pop(next(iter(shared.known)))
         return reconciling.World(
             agent=shared.agent,
             source=poll,
