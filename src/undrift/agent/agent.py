@@ -386,9 +386,9 @@ class _Agent:
             await asyncio.sleep(10)
 
     def _hint(self, target: str, ids: frozenset[resource.ResourceId]) -> None:
-        """Those that declare what a hint is of; where nobody does, or it says nothing, all of a target."""
+        """Those that declare what a hint is of; where it does not say, all of a target."""
         names = {name for rid in ids for name in self._shared.claims.holders(target, rid)}
-        for name in names or self._shared.tenants:
+        for name in names if ids else set(self._shared.tenants):
             known = self._shared.tenants.get(name)
             if known is None or known.application.target != target:
                 continue
