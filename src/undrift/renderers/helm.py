@@ -13,8 +13,10 @@ import functools
 import pathlib
 import posixpath
 import re
+import shutil
 import subprocess
 import tempfile
+import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -156,7 +158,7 @@ class _Kitchen:
             if done.returncode == 0:
                 return done.stdout.decode("utf-8", "replace")
             said = done.stderr.decode("utf-8", "replace").replace(f"{folder}/", "")
-        raise self._failed(said)
+        raise self._failed(self.opened.mask(said))
 
     def _check(self, files: Mapping[str, source.File]) -> None:
         """Files that are named have to be there."""
@@ -223,7 +225,7 @@ class _Kitchen:
         path = posixpath.normpath(posixpath.join(self.path, self.chosen.post_render))
         whole = "---\n".join(yaml.dump(one.data) for one in documents)
         files = {**self.opened.files, f"{path}/{_RENDERED}": source.File(whole.encode())}
-        output = await kustomize.build(files, path, remote=self.chosen.remote)
+        output = await kustomize.build(files, path, self.opened.mask, remote=self.chosen.remote)
         return [_matched(one.data, documents, path) for one in yaml.documents(output, path)]
 
     def _failed(self, said: str) -> errors.RenderFailed:
@@ -243,7 +245,7 @@ class _Charts:
     """Charts of repositories at exact versions, fetched once by this process."""
 
     def __init__(self) -> None:
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: pathlib.Path | None = None
         self._known: dict[tuple[str, str, str], pathlib.Path] = {}
         self._lock = asyncio.Lock()
 
@@ -257,11 +259,9 @@ class _Charts:
 
     async def _pull(self, chosen: Chosen) -> pathlib.Path:
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="undrift-charts-")
-        into = (
-            pathlib.Path(self._folder.name)
-            / canonical.digest([chosen.repository, chosen.chart, chosen.version])[7:]
-        )
+            self._folder = pathlib.Path(tempfile.mkdtemp(prefix="undrift-charts-"))
+            weakref.finalize(self, shutil.rmtree, self._folder, True)
+        into = self._folder / canonical.digest([chosen.repository, chosen.chart, chosen.version])[7:]
         into.mkdir(exist_ok=True)
         oci = chosen.repository.startswith("oci://")
         what = (

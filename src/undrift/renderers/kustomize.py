@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from undrift import errors, interfaces
-from undrift.lib import words, yaml
+from undrift.lib import mask, words, yaml
 from undrift.model import source, target
 from undrift.renderers import opening, substituting, tracing, workspace
 
@@ -55,7 +55,7 @@ class KustomizeRenderer:
         main = _main(artifact)
         files = dict(opened.files)
         traced = _asks_for_origins(files, posixpath.join(path, main))
-        output = await build(files, path, remote=remote)
+        output = await build(files, path, opened.mask, remote=remote)
         variables = substituting.variables(recipe.settings)
         if variables is not None:
             text = substituting.substitute(output.decode("utf-8", "replace"), variables, f"{path}/{main}")
@@ -74,8 +74,8 @@ def bases(artifact: source.Artifact) -> frozenset[str]:
     return frozenset(found)
 
 
-async def build(files: Mapping[str, source.File], path: str, *, remote: bool) -> bytes:
-    """What the tool prints for the kustomization in `path`. Raises a `RenderError`."""
+async def build(files: Mapping[str, source.File], path: str, hide: mask.Mask, *, remote: bool) -> bytes:
+    """What the tool prints for the kustomization in `path`. Raises a `RenderError`, its text without secrets."""
     tool = workspace.find("kustomize", "kubectl")
     verb = "build" if posixpath.basename(tool) == "kustomize" else "kustomize"
     async with workspace.workspace(files) as folder:
@@ -83,7 +83,7 @@ async def build(files: Mapping[str, source.File], path: str, *, remote: bool) ->
         if done.returncode == 0:
             return done.stdout
         said = done.stderr.decode("utf-8", "replace").replace(f"{folder}/", "").replace(str(folder), ".")
-    raise _failed(said, path, files)
+    raise _failed(hide(said), path, files)
 
 
 def _main(artifact: source.Artifact) -> str:

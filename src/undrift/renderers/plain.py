@@ -17,11 +17,11 @@ import undrift
 from undrift import errors, interfaces
 from undrift.lib import globs, paths, words, yaml
 from undrift.model import source, target
-from undrift.renderers import opening
+from undrift.renderers import opening, substituting
 
 MANIFESTS: Final = ("**/*.yaml", "**/*.yml", "**/*.json")
 CONTENT: Final = ("files/**", "templates/**")
-_SETTINGS: Final = ("include", "exclude")
+_SETTINGS: Final = ("include", "exclude", substituting.SETTING)
 _OUR_GROUP: Final = "undrift.dev/"
 _OUR_KINDS: Final = frozenset(
     {"Agent", "Application", "ApplicationGenerator", "Notifier", "Project", "Source", "Target"}
@@ -68,6 +68,7 @@ class PlainRenderer:
     ) -> interfaces.Rendered:
         """See `interfaces.Renderer`. Raises all `RenderError`s at once."""
         chosen = _choose(recipe.settings)
+        variables = substituting.variables(recipe.settings)
         opened = await opening.opened(artifact.files, artifact.path, self._decryptor)
         files = opened.files
         taken = _Taken(
@@ -75,6 +76,7 @@ class PlainRenderer:
             {name: files[name] for name in sorted(files) if chosen.takes(name) and name not in opened.wrong},
             files,
             {name: artifact.files[name].content for name in opened.encrypted},
+            variables,
         )
         size = sum(len(file.content) for file in taken.manifests.values())
         documents, unreadable = await asyncio.to_thread(_read, taken) if size > _AT_ONCE else _read(taken)
@@ -88,18 +90,24 @@ class PlainRenderer:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Taken:
-    """The manifests (decrypted) of an artifact at `path`, beside all its files; `encrypted` as it is in Git."""
+    """The manifests (decrypted) of an artifact at `path`, beside all its files; `encrypted` as it is in Git.
+
+    `variables` are filled in where any are declared.
+    """
 
     path: str
     manifests: Mapping[str, source.File]
     files: Mapping[str, source.File]
     encrypted: Mapping[str, bytes]
+    variables: Mapping[str, str] | None = None
 
 
 def _choose(settings: Mapping[str, Any]) -> _Chosen:
     wrong: list[errors.UndriftError] = []
     found: dict[str, tuple[str, ...]] = {}
     for name, value in settings.items():
+        if name == substituting.SETTING:
+            continue
         if name not in _SETTINGS:
             hint = words.suggestion(name, _SETTINGS)
             wrong.append(errors.RenderFailed(f"renderer.{name} is not a setting of plain", hint=hint))
@@ -141,8 +149,13 @@ def _documents(taken: _Taken, name: str) -> list[interfaces.Document]:
             hint="put the file itself here",
         )
     secret = real in taken.encrypted
+    content: bytes | str = taken.files[real].content
+    if taken.variables is not None:
+        content = substituting.substitute(
+            taken.files[real].content.decode("utf-8", "replace"), taken.variables, origin.file
+        )
     try:
-        found = yaml.documents(taken.files[real].content, origin.file)
+        found = yaml.documents(content, origin.file)
     except yaml.YamlError as error:
         line, column = (0, 0) if secret else (error.line, error.column)
         raise errors.RenderFailed(

@@ -38,6 +38,17 @@ class Tracer:
                 return {(): (number, 1)}
         return {(): (1, 1)}
 
+    def mention(self, data: Any, default: str) -> tuple[str, Positions]:
+        """The file and line that say the name of an object, in quotes: where a program has it from."""
+        name = _name(data)
+        quoted = (f'"{name}"', f"'{name}'") if name else ()
+        for path, file in self._files.items():
+            lines = file.content.decode("utf-8", "replace").split("\n") if quoted else []
+            for number, line in enumerate(lines, start=1):
+                if any(each in line for each in quoted):
+                    return path, {(): (number, 1)}
+        return default, {(): (1, 1)}
+
     def _documents(self, path: str) -> list[yaml.Document]:
         if path not in self._read:
             file = self._files.get(path)

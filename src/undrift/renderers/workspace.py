@@ -59,6 +59,7 @@ def environment(folder: pathlib.Path, *, remote: bool) -> dict[str, str]:
         "https_proxy",
         "no_proxy",
         "SSL_CERT_FILE",
+        "HELM_REGISTRY_CONFIG",
     )
     return {**quiet, **{name: os.environ[name] for name in kept if name in os.environ}}
 

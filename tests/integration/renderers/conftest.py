@@ -11,7 +11,7 @@ import pytest
 from tests import peers
 from undrift import interfaces
 from undrift.model import source, target
-from undrift.renderers import helm, kustomize
+from undrift.renderers import helm, jsonnet, kustomize
 
 REVISION = source.Revision("main", "sha1:" + "1" * 40)
 FACTS = target.Facts({"version": "1.37.2", "apiVersions": ("v1", "apps/v1", "example.com/v1")})
@@ -63,14 +63,32 @@ def artifact(
     return source.Artifact(REVISION, path, "d", main.files, around=around)
 
 
-def renders(renderer_class: type[helm.HelmRenderer | kustomize.KustomizeRenderer]) -> Render:
+_Any = helm.HelmRenderer | jsonnet.JsonnetRenderer | kustomize.KustomizeRenderer
+
+
+def renders(renderer_class: type[_Any]) -> Render:
+    """A new renderer each time."""
+
     async def render(
         files: Mapping[str, str | bytes],
         path: str = ".",
         decryptor: interfaces.Decryptor | None = None,
         **settings: Any,
     ) -> interfaces.Rendered:
-        made = renderer_class(decryptor)
+        return await keeping(renderer_class(decryptor))(files, path, **settings)
+
+    return render
+
+
+def keeping(made: _Any) -> Render:
+    """One renderer with what it remembers."""
+
+    async def render(
+        files: Mapping[str, str | bytes],
+        path: str = ".",
+        decryptor: interfaces.Decryptor | None = None,
+        **settings: Any,
+    ) -> interfaces.Rendered:
         recipe = interfaces.Recipe("web", "prod", path, settings)
         return await made.render(artifact(files, path, made, recipe), recipe, FACTS)
 
@@ -85,3 +103,8 @@ def render_kustomize(tools: None) -> Render:
 @pytest.fixture
 def render_helm(tools: None) -> Render:
     return renders(helm.HelmRenderer)
+
+
+@pytest.fixture
+def render_jsonnet() -> Render:
+    return renders(jsonnet.JsonnetRenderer)

@@ -142,6 +142,28 @@ async def test_what_cannot_be_rendered_is_told(
     assert hint in caught.value.hint
 
 
+class Reversed:
+    """A decryptor whose secret is to read backwards."""
+
+    async def decrypt(self, content: bytes, name: str) -> bytes | None:
+        return content.removeprefix(b"ENC[")[::-1] if content.startswith(b"ENC[") else None
+
+
+async def test_what_was_encrypted_is_in_no_error(render_helm: conftest.Render) -> None:
+    """A chart that quotes its values when it fails does not give them away."""
+    files: dict[str, str | bytes] = {
+        **FILES,
+        "prod/secret.yaml": b"ENC[" + b"greeting: hunter2hunter2"[::-1],
+        "charts/web/templates/bad.yaml": '{{ fail (printf "not %s" .Values.greeting) }}',
+    }
+
+    with pytest.raises(errors.RenderFailed) as caught:
+        await render_helm(files, "prod", Reversed(), chart="../charts/web", valueFiles=["secret.yaml"])
+
+    assert "not ***" in caught.value.why
+    assert "hunter2" not in f"{caught.value} {caught.value.why}"
+
+
 async def test_nothing_of_our_environment_is_seen(
     render_helm: conftest.Render, monkeypatch: pytest.MonkeyPatch
 ) -> None:

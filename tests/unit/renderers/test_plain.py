@@ -163,3 +163,19 @@ class TestEncryption:
 
 def test_its_version_names_undrift() -> None:
     assert plain.PlainRenderer().version().startswith("plain ")
+
+
+async def test_values_are_filled_in_where_any_are_declared() -> None:
+    files = {"a.yaml": "kind: A\ncount: ${COUNT:=2}\nname: ${NAME}\nkept: $${NAME}\n"}
+
+    found = await render(files, {"substitute": {"NAME": "web"}})
+    untouched = await render(files)
+
+    assert found.documents[0].data == {"kind": "A", "count": 2, "name": "web", "kept": "${NAME}"}
+    assert untouched.documents[0].data["name"] == "${NAME}"
+
+
+async def test_a_value_that_nobody_declared_is_an_error_at_its_line() -> None:
+    with pytest.raises(errors.RenderFailed, match=r"\$\{NAEM\} has no value") as caught:
+        await render({"a.yaml": "kind: A\nname: ${NAEM}\n"}, {"substitute": {"NAME": "web"}})
+    assert (str(caught.value.origin), caught.value.hint) == ("apps/web/a.yaml:2", "did you mean NAME?")
