@@ -282,6 +282,18 @@ class TemplateInvalid(ValidationError):
     code = "UD404"
 
 
+class ScalarSurprising(ValidationError):
+    """A word without quotes is read as something else than it looks like."""
+
+    code = "UD405"
+
+
+class ReferenceUnsatisfied(ValidationError):
+    """A resource names another one that nobody declares and that does not exist."""
+
+    code = "UD406"
+
+
 # --- UD5xx ---------------------------------------------------------------------------------------------
 
 

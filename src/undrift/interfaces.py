@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
+from undrift import errors
 from undrift.model import (
     application,
     event,
@@ -89,13 +90,14 @@ class Rendered:
     """What a renderer made of an artifact: documents, and the files they may refer to.
 
     `encrypted` names the files whose content was decrypted: everything from them is secret. `tools` maps
-    each tool that took part to its version, for the lock.
+    each tool that took part to its version, for the lock. `warnings` are what was noticed on the way.
     """
 
     documents: tuple[Document, ...]
     files: Mapping[str, source.File] = dataclasses.field(default_factory=dict, repr=False)
     encrypted: frozenset[str] = frozenset()
     tools: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    warnings: tuple[errors.UndriftError, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from undrift import errors, interfaces
@@ -76,8 +76,10 @@ def _masked(value: Any) -> Any:
     return [_masked(item) for item in value] if isinstance(value, list) else value
 
 
-def planned(value: plan.Plan, verdict: plan.Verdict | None) -> dict[str, Any]:
-    """A plan with its digest, its waves, what is withheld or blocked, and what stops it."""
+def planned(
+    value: plan.Plan, verdict: plan.Verdict | None, warnings: Iterable[errors.UndriftError] = ()
+) -> dict[str, Any]:
+    """A plan with its digest, its waves, what is withheld or blocked, what stops it and what was noticed."""
     return {
         "application": value.application,
         "digest": value.digest,
@@ -90,6 +92,7 @@ def planned(value: plan.Plan, verdict: plan.Verdict | None) -> dict[str, Any]:
         "unchanged": value.unchanged,
         "stops": [error(stop) for stop in verdict.stops] if verdict else [],
         "approved_by": verdict.approved_by if verdict else "",
+        "warnings": [error(one) for one in warnings],
     }
 
 

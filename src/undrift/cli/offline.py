@@ -48,7 +48,9 @@ async def plans(folder: pathlib.Path, path: str | None, only: str | None) -> lis
 
 
 def _shown(told: record.Reconciliation) -> dict[str, Any]:
-    planned = shapes.planned(told.plan, told.verdict) if told.plan else {"application": told.application}
+    planned: dict[str, Any] = {"application": told.application}
+    if told.plan is not None:
+        planned = shapes.planned(told.plan, told.verdict, told.warnings)
     return planned | {"failure": shapes.failure(told.failure)}
 
 

@@ -74,10 +74,10 @@ async def apply_plan(found: plan.Plan, applier: Applier) -> Applied:
             rest = [change for later in found.waves[wave.number + 1 :] for change in later.changes]
             results.extend(_skipped(rest, None))
             return Applied(tuple(results), live, health.Health(health.Status.DEGRADED, error.what), error)
-    ids = _declared(found.changes)
+    wanted = _declared(found.changes)
     if not applier.wait:
-        return Applied(tuple(results), live, waiting.judge(ids, live).health)
-    settled = await waiting.until_healthy(ids, live, applier.observe, _patience(applier))
+        return Applied(tuple(results), live, waiting.judge(wanted, live).health)
+    settled = await waiting.until_healthy(wanted, live, applier.observe, _patience(applier))
     if settled.health.status is not health.Status.HEALTHY and settled.timed_out:
         error = not_healthy(settled, applier.desired)
     return Applied(tuple(results), settled.live, settled.health, error)
@@ -188,15 +188,15 @@ async def _unhealthy(
 ) -> errors.UndriftError | None:
     """Between declared waves, and before what depends on this one: wait until it is healthy."""
     following = found.waves[wave.number + 1].changes
-    ids = frozenset(_declared(wave.changes))
+    wanted = _declared(wave.changes)
     needed = any(
         change.desired is not None
-        and (ids & set(change.desired.depends_on) or change.wave != wave.changes[0].wave)
+        and (wanted.keys() & set(change.desired.depends_on) or change.wave != wave.changes[0].wave)
         for change in following
     )
-    if not needed or not ids:
+    if not needed or not wanted:
         return None
-    settled = await waiting.until_healthy(ids, live, applier.observe, _patience(applier))
+    settled = await waiting.until_healthy(wanted, live, applier.observe, _patience(applier))
     return None if settled.health.status is health.Status.HEALTHY else not_healthy(settled, applier.desired)
 
 
@@ -205,7 +205,7 @@ def not_healthy(settled: waiting.Settled, desired: resource.DesiredState) -> err
     declared = desired.resources.get(settled.worst) if settled.worst else None
     return errors.Unhealthy(
         f"{settled.worst} is {settled.health.status.value} after it was applied",
-        origin=declared.origin if declared else None,
+        origin=declared.place(settled.health.field) if declared else None,
         why=settled.health.reason,
         hint="see its logs; the next reconcile looks again",
     )
@@ -215,8 +215,8 @@ def _patience(applier: Applier) -> waiting.Patience:
     return waiting.Patience(applier.application.policy.health_timeout)
 
 
-def _declared(changes: Sequence[plan.Change]) -> tuple[resource.ResourceId, ...]:
-    return tuple(change.id for change in changes if change.desired is not None)
+def _declared(changes: Sequence[plan.Change]) -> dict[resource.ResourceId, resource.Resource]:
+    return {change.id: change.desired for change in changes if change.desired is not None}
 
 
 def _skipped(

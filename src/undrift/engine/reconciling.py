@@ -115,6 +115,7 @@ class _Story:
         )
         self.phase = record.Phase.RESOLVE
         self.seconds: dict[record.Phase, float] = {}
+        self.noticed: tuple[errors.UndriftError, ...] = ()
         self.told = record.Reconciliation(
             name, subject.application.name, record.Ending.FAILED, subject.surroundings.now
         )
@@ -270,6 +271,7 @@ class _Story:
             previews = await self._timed(
                 self.world.session.preview(situation), "asking the target for a preview"
             )
+        self.noticed = previews.warnings
         with self._in(record.Phase.PLAN):
             found = planning.make_plan(dataclasses.replace(situation, previews=previews))
             return await self._described(found)
@@ -351,7 +353,7 @@ class _Story:
     def _warnings(self, found: plan.Plan, situation: plan.Situation) -> tuple[errors.UndriftError, ...]:
         kept = planning.protected(found.withheld, self.application.policy)
         awaited = planning.awaited(found.awaited, situation.takers)
-        return (*situation.desired.warnings, *kept, *awaited)
+        return (*situation.desired.warnings, *self.noticed, *kept, *awaited)
 
     async def _apply(
         self,

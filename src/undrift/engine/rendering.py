@@ -133,6 +133,8 @@ async def prepare(revision: source.Revision, found: lock.InputLock, kitchen: Kit
     if kitchen.study is not None:
         await kitchen.study(rendered)
     desired = kitchen.provider.load(rendered, kitchen.facts, kitchen.target, kitchen.application.namespace)
+    if rendered.warnings:
+        desired = dataclasses.replace(desired, warnings=(*rendered.warnings, *desired.warnings))
     prepared = Prepared(revision, found, desired, beside)
     kitchen.cache[key] = prepared
     return prepared

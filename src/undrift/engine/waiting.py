@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from undrift.model import health, resource
 
 _Observe = Callable[[Collection[resource.ResourceId]], Awaitable[resource.LiveState]]
+_Wanted = Mapping[resource.ResourceId, resource.Resource]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,29 +33,31 @@ class Settled:
 
 
 async def until_healthy(
-    ids: Collection[resource.ResourceId], seen: resource.LiveState, observe: _Observe, patience: Patience
+    wanted: _Wanted, seen: resource.LiveState, observe: _Observe, patience: Patience
 ) -> Settled:
-    """Look until all `ids` are Healthy or Suspended, or the time is up. Raises what `observe` raises.
+    """Look until all of `wanted` are Healthy or Suspended, or the time is up. Raises what `observe` raises.
 
     `seen` is a look that was just made; when it says that all is well there is no other.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + patience.timeout
     pause = patience.first
-    settled = judge(ids, seen)
+    settled = judge(wanted, seen)
     while settled.health.status not in (health.Status.HEALTHY, health.Status.SUSPENDED):
         if loop.time() + pause >= end:
             return dataclasses.replace(settled, timed_out=True)
         await asyncio.sleep(pause)
         pause = min(pause * patience.factor, patience.cap)
-        settled = judge(ids, await observe(ids))
+        settled = judge(wanted, await observe(wanted))
     return settled
 
 
-def judge(ids: Collection[resource.ResourceId], live: resource.LiveState) -> Settled:
-    """The health of the resources `ids` in one look: that of the worst."""
-    single = {rid: live.resources[rid].health if rid in live.resources else health.MISSING for rid in ids}
-    whole = health.worst(single.values())
-    worst = next((rid for rid, one in single.items() if one.status is whole.status), None)
-    named = health.Health(whole.status, whole.reason)
-    return Settled(live, named, worst)
+def judge(wanted: _Wanted, live: resource.LiveState) -> Settled:
+    """The health of what is wanted in one look: that of the worst, and where in Git its cause is said to be."""
+    single = {rid: live.resources[rid].health if rid in live.resources else health.MISSING for rid in wanted}
+    status = health.worst(single.values()).status
+    worst = next((rid for rid, one in single.items() if one.status is status), None)
+    whole = single[worst] if worst is not None else health.HEALTHY
+    if worst is not None and whole.field:
+        whole = dataclasses.replace(whole, reason=f"{whole.reason} ({wanted[worst].place(whole.field)})")
+    return Settled(live, whole, worst)

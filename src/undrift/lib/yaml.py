@@ -43,12 +43,16 @@ class YamlError(ValueError):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Trap:
-    """A plain scalar that does not mean what it looks like: `on` is a boolean, `0123` is octal."""
+    """A plain scalar that does not mean what it looks like: `on` is a boolean, `0123` is octal.
+
+    `key` is the key that it stands under, itself where it is one; "" at the top.
+    """
 
     line: int
     column: int
     text: str
     meaning: Any
+    key: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -166,7 +170,7 @@ class _Reader:
         mark = node.start_mark
         self.positions.setdefault(path, (mark.line + 1, mark.column + 1))
         if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node)
+            return self._scalar(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self._read(item, (*path, index), depth + 1) for index, item in enumerate(node.value)]
         if isinstance(node, yaml.MappingNode):
@@ -180,7 +184,7 @@ class _Reader:
             if isinstance(key, yaml.ScalarNode) and not key.style and key.value == "<<":
                 found.update(self._merged(value, path, depth))
                 continue
-            name = self._key(key)
+            name = self._key(key, path)
             place = (key.start_mark.line + 1, key.start_mark.column + 1)
             if name in given:
                 raise self._error(key, f"the key {name} stands twice, first in line {given[name][0]}")
@@ -198,17 +202,17 @@ class _Reader:
             merged.update(self._mapping(one, path, depth + 1))
         return merged
 
-    def _key(self, node: yaml.Node) -> str:
+    def _key(self, node: yaml.Node, path: Path) -> str:
         if not isinstance(node, yaml.ScalarNode):
             raise self._error(node, "a key has to be plain text")
-        value = self._scalar(node)
+        value = self._scalar(node, (*path, str(node.value)))
         if value is None:
             raise self._error(node, "a key cannot be null")
         if isinstance(value, bool):
             return "true" if value else "false"
         return value if isinstance(value, str) else str(value)
 
-    def _scalar(self, node: yaml.ScalarNode) -> Any:
+    def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
         text = str(node.value)
         tag = node.tag
         if tag == f"{_CORE}binary":
@@ -218,13 +222,14 @@ class _Reader:
                 raise self._error(node, "!!binary needs base64") from None
         if node.style or not (tag == _UNTAGGED or tag in _RESOLVED):
             return text
-        return self._plain(node, text)
+        return self._plain(node, text, path)
 
-    def _plain(self, node: yaml.ScalarNode, text: str) -> Any:
+    def _plain(self, node: yaml.ScalarNode, text: str, path: Path) -> Any:
         value, trap = scalar(text)
         if trap:
             mark = node.start_mark
-            self.traps.append(Trap(mark.line + 1, mark.column + 1, text, value))
+            key = next((step for step in reversed(path) if isinstance(step, str)), "")
+            self.traps.append(Trap(mark.line + 1, mark.column + 1, text, value, key))
         if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):  # noqa: PLR0124 - only NaN differs from itself
             raise self._error(node, f"{text} has no JSON form")
         return value

@@ -30,10 +30,14 @@ _WORST_FIRST = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Health:
-    """A status and, in plain words, why it is not better."""
+    """A status and, in plain words, why it is not better.
+
+    `field` is the path of the declared field that the cause is in, as plans write it; "" where none is known.
+    """
 
     status: Status
     reason: str = ""
+    field: str = ""
 
 
 HEALTHY = Health(Status.HEALTHY)

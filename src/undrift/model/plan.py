@@ -143,7 +143,8 @@ class Previews:
 
     `native` are the changes that a plan-native provider computed; planning then takes them as they are.
     `differences` are what applying would change of a resource that exists, where the target knows better than
-    a comparison. `immutable` names resources whose change the target would refuse in place, and why.
+    a comparison. `immutable` names resources whose change the target would refuse in place, and why. `warnings`
+    are what may not do well although nothing forbids it.
     """
 
     native: tuple[Change, ...] | None = None
@@ -151,6 +152,7 @@ class Previews:
         default_factory=dict
     )
     immutable: dict[resource.ResourceId, str] = dataclasses.field(default_factory=dict)
+    warnings: tuple[errors.UndriftError, ...] = ()
 
 
 NO_PREVIEWS = Previews()

@@ -16,6 +16,7 @@ Fields = Mapping[str, Any]
 """What is compared of a resource: field name → JSON-like value, `Secret` or `Unknown`."""
 
 EMPTY: Fields = {}
+_NO_LINES: Mapping[str, tuple[int, int]] = {}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class Resource:
     `depends_on` are edges: what must be there before. `excludes` cannot exist beside it (a file where a
     folder was): their deletes come first. `moved_from` is its id before it was renamed. `protected`
     resources are never pruned unless Git says so; with `renew` one is made anew instead of changed. `settings` are for the provider alone (what is needed
-    to apply and never compared).
+    to apply and never compared). `lines` says where in its file a field stands, for fields that findings are
+    about: path as plans write it → line and column.
     """
 
     id: ResourceId
@@ -49,6 +51,17 @@ class Resource:
     adopt: bool = False
     renew: bool = False
     settings: Fields = dataclasses.field(default_factory=lambda: EMPTY)
+    lines: Mapping[str, tuple[int, int]] = dataclasses.field(
+        default_factory=lambda: _NO_LINES, repr=False, compare=False
+    )
+
+    def place(self, field: str) -> errors.Origin | None:
+        """Where a field is declared, or the nearest thing around it whose place is known."""
+        while field and field not in self.lines:
+            field = field.rpartition(".")[0]
+        if not field or self.origin is None:
+            return self.origin
+        return errors.Origin(self.origin.file, *self.lines[field])
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -79,12 +79,16 @@ class PlainRenderer:
             variables,
         )
         size = sum(len(file.content) for file in taken.manifests.values())
-        documents, unreadable = await asyncio.to_thread(_read, taken) if size > _AT_ONCE else _read(taken)
-        found = [error for _, error in sorted(opened.wrong.items())] + unreadable
+        read = await asyncio.to_thread(_read, taken) if size > _AT_ONCE else _read(taken)
+        found = [error for _, error in sorted(opened.wrong.items())] + read.wrong
         if found:
             raise errors.gather(found)
         return interfaces.Rendered(
-            tuple(documents), files, opened.encrypted, {"undrift": undrift.__version__}
+            tuple(read.documents),
+            files,
+            opened.encrypted,
+            {"undrift": undrift.__version__},
+            tuple(read.warnings),
         )
 
 
@@ -127,19 +131,27 @@ def _choose(settings: Mapping[str, Any]) -> _Chosen:
     return _Chosen(**found)
 
 
-def _read(taken: _Taken) -> tuple[list[interfaces.Document], list[errors.UndriftError]]:
-    documents: list[interfaces.Document] = []
-    wrong: list[errors.UndriftError] = []
+@dataclasses.dataclass(slots=True)
+class _Read:
+    """What became of the manifests."""
+
+    documents: list[interfaces.Document] = dataclasses.field(default_factory=list)
+    warnings: list[errors.UndriftError] = dataclasses.field(default_factory=list)
+    wrong: list[errors.UndriftError] = dataclasses.field(default_factory=list)
+
+
+def _read(taken: _Taken) -> _Read:
+    read = _Read()
     for name in taken.manifests:
         try:
-            documents += _documents(taken, name)
+            _take(taken, name, read)
         except errors.UndriftError as error:
-            wrong.append(error)
-    return documents, wrong
+            read.wrong.append(error)
+    return read
 
 
-def _documents(taken: _Taken, name: str) -> list[interfaces.Document]:
-    """The documents of one manifest. Raises `RenderFailed`."""
+def _take(taken: _Taken, name: str, read: _Read) -> None:
+    """Take in the documents of one manifest. Raises `RenderFailed`."""
     origin = _origin(taken.path, name)
     real = _follow(taken.files, name)
     if real is None:
@@ -167,11 +179,26 @@ def _documents(taken: _Taken, name: str) -> list[interfaces.Document]:
     places = [each.positions for each in found]
     if secret:
         places = _places(taken.encrypted[real], len(found))
-    return [
-        interfaces.Document(each.data, origin.file, positions, secret)
-        for each, positions in zip(found, places, strict=True)
-        if not _is_configuration(each.data)
-    ]
+    for each, positions in zip(found, places, strict=True):
+        if not _is_configuration(each.data):
+            read.documents.append(interfaces.Document(each.data, origin.file, positions, secret))
+            if not secret:
+                read.warnings += [_surprise(trap, origin.file) for trap in each.traps if not _is_meant(trap)]
+
+
+def _is_meant(trap: yaml.Trap) -> bool:
+    """Permissions are written in octal."""
+    return not isinstance(trap.meaning, bool) and trap.key.lower().endswith("mode")
+
+
+def _surprise(trap: yaml.Trap, file: str) -> errors.ScalarSurprising:
+    meaning = str(trap.meaning).lower()
+    return errors.ScalarSurprising(
+        f"{trap.text} without quotes means {meaning}",
+        origin=errors.Origin(file, trap.line, trap.column),
+        why="kubectl and Helm read it so, too",
+        hint=f'write "{trap.text}", or {meaning} where that is meant',
+    )
 
 
 def _places(encrypted: bytes, count: int) -> list[Mapping[tuple[str | int, ...], tuple[int, int]]]:

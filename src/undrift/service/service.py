@@ -141,7 +141,7 @@ class Service:
                 "url": self._url(known),
             },
             "origin": str(known.application.origin or ""),
-            "plan": shapes.planned(told.plan, told.verdict) if told and told.plan else None,
+            "plan": shapes.planned(told.plan, told.verdict, told.warnings) if told and told.plan else None,
             "resources": _resources(told),
             "history": await self._shared.database.reconciles(name, 10),
         }
@@ -155,7 +155,7 @@ class Service:
         told = await self._look(self._tenant(name))
         if told.plan is None:
             raise told.failure.error if told.failure else errors.OrderError(f"{name} cannot be planned now")
-        planned = shapes.planned(told.plan, told.verdict)
+        planned = shapes.planned(told.plan, told.verdict, told.warnings)
         return planned | {"failure": shapes.failure(told.failure)}
 
     async def _look(self, known: tenant.Tenant) -> record.Reconciliation:

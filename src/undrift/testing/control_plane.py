@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import json
 import os
 import pathlib
@@ -33,6 +34,8 @@ _PROGRAMS = {
     "kwok": ("kwok", "stages.yaml", "storage-class.yaml"),
 }
 _PATIENCE = 90.0
+_OVERLOOKED = 10.0
+"""A Pod that kwok has not moved by then never will be: it came while kwok began to watch. Another one is tried."""
 _ADMIN = "admin"
 _PODS = "/api/v1/namespaces/default/pods"
 _FIRST = "first"
@@ -328,4 +331,14 @@ class ControlPlane:
             containers = [{"name": "main", "image": "none"}]
             self.request("POST", _PODS, {"metadata": {"name": _FIRST}, "spec": {"containers": containers}})
             return False
-        return bool(found["status"].get("phase") == "Running")
+        if found["status"].get("phase") == "Running":
+            return True
+        if _age(found) > _OVERLOOKED:
+            self.request("DELETE", f"{_PODS}/{_FIRST}", {"gracePeriodSeconds": 0})
+        return False
+
+
+def _age(found: Mapping[str, Any]) -> float:
+    """Seconds since something was made, by its creation time."""
+    made = datetime.datetime.fromisoformat(found["metadata"]["creationTimestamp"])
+    return (datetime.datetime.now(datetime.UTC) - made).total_seconds()

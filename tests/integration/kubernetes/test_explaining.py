@@ -31,9 +31,24 @@ async def pod_of(world: worlds.World) -> str:
             await asyncio.sleep(0.1)
 
 
-async def with_status(world: worlds.World, status: dict[str, Any]) -> None:
+def pinned(manifest: str) -> str:
+    """On a node that there is not, so that nobody but we say how its Pods do."""
+    return manifest.replace("spec: {containers", "spec: {nodeName: nowhere, containers")
+
+
+def place(manifest: str, word: str) -> str:
+    """Where a word stands in what was committed, as reasons say it."""
+    for number, line in enumerate(pinned(manifest).split("\n"), start=1):
+        if word in line:
+            return f"(app/all.yaml:{number}:{line.index(word) + 1})"
+    raise AssertionError(word)
+
+
+async def with_status(world: worlds.World, status: dict[str, Any], manifest: str = "") -> None:
     """A Deployment whose Pod is in a state that only a real node could bring it to: we say it in its place."""
-    pinned = worlds.deployment().replace("spec: {containers", "spec: {nodeName: nowhere, containers")
+    pinned = (manifest or worlds.deployment()).replace(
+        "spec: {containers", "spec: {nodeName: nowhere, containers"
+    )
     world.commit(pinned)
     await world.reconcile()
     path = f"/api/v1/namespaces/{world.namespace}/pods/{await pod_of(world)}/status"
@@ -59,9 +74,9 @@ async def test_an_image_that_is_not_there(world: worlds.World) -> None:
     found = await reason(world, "cannot be pulled")
 
     assert found.status is health.Status.DEGRADED
-    assert (
-        "the image nginx:1.27 of main cannot be pulled (ImagePullBackOff): manifest unknown" in found.reason
-    )
+    said = "the image nginx:1.27 of main cannot be pulled (ImagePullBackOff): manifest unknown"
+    assert said in found.reason
+    assert found.reason.endswith(place(worlds.deployment(), "image:"))
 
 
 async def test_a_program_that_crashes(world: worlds.World) -> None:
@@ -78,6 +93,50 @@ async def test_a_program_that_uses_too_much_memory(world: worlds.World) -> None:
     await with_status(world, waiting("CrashLoopBackOff", lastState=ended))
 
     assert "more memory than its limit" in (await reason(world, "OOMKilled")).reason
+
+
+async def test_a_limit_is_said_and_where_it_is_set(world: worlds.World) -> None:
+    limited = worlds.deployment(more=", resources: {limits: {memory: 64Mi}}")
+    ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+    await with_status(world, waiting("CrashLoopBackOff", lastState=ended), limited)
+
+    found = await reason(world, "OOMKilled")
+
+    assert "its limit of 64Mi" in found.reason
+    assert found.reason.endswith(place(limited, "memory:"))
+
+
+async def test_a_config_map_that_is_missing(world: worlds.World) -> None:
+    """The reason leads to the line that names it."""
+    named = worlds.deployment(more=", envFrom: [{configMapRef: {name: gone}}]")
+    await with_status(world, waiting("CreateContainerConfigError", 'configmap "gone" not found'), named)
+
+    found = await reason(world, "gone")
+
+    assert found.status is health.Status.DEGRADED
+    assert found.reason.endswith(place(named, "name: gone"))
+
+
+async def test_a_probe_that_fails_with_its_answer(world: worlds.World) -> None:
+    probed = worlds.deployment(more=", readinessProbe: {httpGet: {path: /, port: 80}}")
+    running = {
+        "phase": "Running",
+        "containerStatuses": [{**waiting("")["containerStatuses"][0], "state": {"running": {}}}],
+    }
+    await with_status(world, running, probed)
+    pod = world.get(f"pods/{await pod_of(world)}")
+    event = {
+        "metadata": {"name": "probe"},
+        "involvedObject": {"kind": "Pod", "namespace": world.namespace, "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]},
+        "type": "Warning",
+        "reason": "Unhealthy",
+        "message": "Readiness probe failed: HTTP probe failed with statuscode: 503",
+    }  # fmt: skip
+    world.plane.request("POST", f"/api/v1/namespaces/{world.namespace}/events", event)
+
+    found = await reason(world, "statuscode: 503")
+
+    assert found.reason.endswith(place(probed, "readinessProbe:"))
 
 
 async def test_a_pod_that_no_node_takes(world: worlds.World) -> None:

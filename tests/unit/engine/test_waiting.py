@@ -9,6 +9,7 @@ from typing import Any
 import looptime
 import pytest
 
+from undrift import errors
 from undrift.engine import waiting
 from undrift.model import health, resource
 
@@ -17,6 +18,8 @@ TWO = resource.ResourceId.of("Thing", "two")
 GOOD = health.Health(health.Status.HEALTHY)
 COMING = health.Health(health.Status.PROGRESSING, "starting")
 HELD = health.Health(health.Status.SUSPENDED, "suspended")
+FIRST = {ONE: resource.Resource(ONE, {}, errors.Origin("one.yaml", 1), lines={"a.b": (7, 3)})}
+BOTH = {**FIRST, TWO: resource.Resource(TWO, {})}
 
 
 def look(**found: health.Health) -> resource.LiveState:
@@ -51,13 +54,13 @@ def turn(work: Coroutine[Any, Any, waiting.Settled]) -> waiting.Settled:
 @pytest.mark.parametrize("well", [GOOD, HELD])
 def test_what_was_seen_to_be_well_is_not_looked_at_again(well: health.Health) -> None:
     target = Target([look()])
-    settled = turn(waiting.until_healthy([ONE], look(one=well), target.observe, waiting.Patience(10)))
+    settled = turn(waiting.until_healthy(FIRST, look(one=well), target.observe, waiting.Patience(10)))
     assert (settled.health.status, target.asked) == (well.status, [])
 
 
 def test_what_is_not_yet_well_is_looked_at_less_and_less_often_until_it_is() -> None:
     target = Target([look(one=COMING)] * 3 + [look(one=GOOD)])
-    settled = turn(waiting.until_healthy([ONE], look(one=COMING), target.observe, waiting.Patience(60)))
+    settled = turn(waiting.until_healthy(FIRST, look(one=COMING), target.observe, waiting.Patience(60)))
     pauses = [after - before for before, after in zip(target.asked, target.asked[1:], strict=False)]
     assert settled.health.status is health.Status.HEALTHY
     assert not settled.timed_out
@@ -68,11 +71,21 @@ def test_what_is_not_yet_well_is_looked_at_less_and_less_often_until_it_is() -> 
 def test_the_worst_is_named_when_the_time_is_up() -> None:
     state = look(one=GOOD, two=COMING)
     target = Target([state])
-    settled = turn(waiting.until_healthy([ONE, TWO], state, target.observe, waiting.Patience(7)))
+    settled = turn(waiting.until_healthy(BOTH, state, target.observe, waiting.Patience(7)))
     assert settled.timed_out
     assert (settled.worst, settled.health) == (TWO, COMING)
     assert target.asked[-1] <= 7
 
 
 def test_what_a_look_does_not_show_is_missing() -> None:
-    assert waiting.judge([ONE, TWO], look(one=GOOD)).worst == TWO
+    assert waiting.judge(BOTH, look(one=GOOD)).worst == TWO
+
+
+def test_the_reason_says_where_its_cause_is_declared() -> None:
+    ill = health.Health(health.Status.DEGRADED, "too small", "a.b.c")
+    judged = waiting.judge(BOTH, look(one=ill, two=GOOD))
+    assert judged.health == health.Health(health.Status.DEGRADED, "too small (one.yaml:7:3)", "a.b.c")
+
+
+def test_nothing_to_wait_for_is_well() -> None:
+    assert waiting.judge({}, look()).health == GOOD

@@ -179,3 +179,19 @@ async def test_a_value_that_nobody_declared_is_an_error_at_its_line() -> None:
     with pytest.raises(errors.RenderFailed, match=r"\$\{NAEM\} has no value") as caught:
         await render({"a.yaml": "kind: A\nname: ${NAEM}\n"}, {"substitute": {"NAME": "web"}})
     assert (str(caught.value.origin), caught.value.hint) == ("apps/web/a.yaml:2", "did you mean NAME?")
+
+
+async def test_words_that_are_not_what_they_look_like_are_warned_of() -> None:
+    """But not those in text, in quotes, of permissions, and nothing of what was encrypted."""
+    files: dict[str, str | bytes] = {
+        "a.yaml": 'kind: A\nswitch: on\nnumber: 0123\nquoted: "no"\ntext: yes please\ndefaultMode: 0644\ny: 1\n',
+        "secret.yaml": b"# ENC[\n" + b"kind: B\nswitch: off\n"[::-1],
+    }
+
+    found = await render(files, decryptor=_Upside())
+
+    assert [(str(one.origin), one.what) for one in found.warnings] == [
+        ("apps/web/a.yaml:2:9", "on without quotes means true"),
+        ("apps/web/a.yaml:3:9", "0123 without quotes means 83"),
+        ("apps/web/a.yaml:7:1", "y without quotes means true"),
+    ]

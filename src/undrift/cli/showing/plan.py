@@ -30,7 +30,7 @@ _DIGITS = 12
 
 
 def plan(found: Mapping[str, Any], *, text: bool) -> Iterator[str]:
-    """A plan: what it comes to, its changes (with `text` as diffs), what is left alone, what stops it, its digest."""
+    """A plan: what it comes to, its changes (with `text` as diffs), what is left alone, noticed, what stops it."""
     waves: Sequence[Sequence[Mapping[str, Any]]] = found["waves"]
     yield _headline(found, waves)
     if waves:
@@ -46,6 +46,9 @@ def plan(found: Mapping[str, Any], *, text: bool) -> Iterator[str]:
         yield "  left alone, as the policy says:"
         for one in found["withheld"]:
             yield from change(one, text=text)
+    for warning in found["warnings"]:
+        yield ""
+        yield from telling.lines(warning, "warning", "yellow")
     for told in found["stops"]:
         yield ""
         yield from telling.stop(told)

@@ -67,9 +67,9 @@ class Client:
         """The data at a path (JSON, else text). Raises a `TargetError`."""
         return await self.send(Request("GET", path, f"reading {path}", params=params, accept=accept))
 
-    async def find(self, path: str) -> Any | None:
+    async def find(self, path: str, *, accept: str = JSON) -> Any | None:
         """The data at a path, or None when there is nothing. Any other failure is raised: it is no absence."""
-        return await self._send_or_miss(Request("GET", path, f"reading {path}"))
+        return await self._send_or_miss(Request("GET", path, f"reading {path}", accept=accept))
 
     async def forget(self, path: str, options: Any, doing: str) -> Any | None:
         """Delete what is at a path; None when nothing was. Raises a `TargetError`."""

@@ -15,6 +15,7 @@ from undrift.model import resource, target
 from undrift.providers.kubernetes import client, discovery, kinds, marks, mirror, schemas, watching
 
 _METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_SINGLE: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _FEW: Final = "20"
 _SETTLED: Final = 0.2
 _AGAIN: Final = 10.0
@@ -104,6 +105,14 @@ class Cluster:
         if kind is None:
             return None
         return await self.api.find(kind.path(namespace=rid.namespace, name=rid.name))
+
+    async def exists(self, rid: resource.ResourceId) -> bool:
+        """Whether there is such a resource, without looking into it. Raises when that cannot be known."""
+        kind = (await self.served()).kinds.get(rid.kind)
+        if kind is None:
+            return False
+        path = kind.path(namespace=rid.namespace, name=rid.name)
+        return await self.api.find(path, accept=_SINGLE) is not None
 
     async def _sweep(self) -> None:
         """Watch every kind of which something bears our mark: all that a new database needs to know."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from undrift import errors
 from undrift.model import health, resource
-from undrift.providers.kubernetes import cluster
+from undrift.providers.kubernetes import cluster, referring
 
 _WORKLOADS: Final = frozenset(
     {"Deployment.apps", "StatefulSet.apps", "DaemonSet.apps", "ReplicaSet.apps", "Job.batch"}
@@ -29,11 +29,22 @@ _FORGOTTEN: Final = 120.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Cause:
+    """Why something is not well, and the field of its declaration that the reason is about ("" = none)."""
+
+    reason: str = ""
+    field: str = ""
+
+
+_NO_CAUSE: Final = Cause()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class _Told:
     """What was found out, when (by the event loop's clock), and about which state."""
 
     about: tuple[int, str]
-    reason: str
+    cause: Cause
     at: float
 
 
@@ -53,32 +64,32 @@ class Explainer:
         ill = [one for one in found.values() if one.id.kind in _WORKLOADS and _is_ill(one.health)]
         if not ill:
             return dict(found)
-        reasons = await asyncio.gather(*(self._reason(one) for one in ill))
+        causes = await asyncio.gather(*(self._cause(one) for one in ill))
         explained = {
-            one.id: dataclasses.replace(one, health=_better(one.health, reason))
-            for one, reason in zip(ill, reasons, strict=True)
-            if reason
+            one.id: dataclasses.replace(one, health=_better(one.health, cause))
+            for one, cause in zip(ill, causes, strict=True)
+            if cause.reason
         }
         return {**found, **explained}
 
-    async def _reason(self, one: resource.LiveResource) -> str:
+    async def _cause(self, one: resource.LiveResource) -> Cause:
         now = asyncio.get_running_loop().time()
         if one.health.status is health.Status.PROGRESSING and not self._lasts(one.id, now):
-            return ""
+            return _NO_CAUSE
         seen = self._cluster.mirror.get(one.id)
         about = (seen.version if seen is not None else 0, one.health.reason)
         known = self._told.get(one.id)
         if known is not None and known.about == about and now - known.at < _WAIT:
-            return known.reason
+            return known.cause
         async with self._gate:
             try:
-                reason = await self._ask(one.id)
+                cause = await self._ask(one.id)
             except errors.UndriftError:
-                reason = known.reason if known is not None else ""
-        self._told[one.id] = _Told(about, reason, now)
+                cause = known.cause if known is not None else _NO_CAUSE
+        self._told[one.id] = _Told(about, cause, now)
         while len(self._told) > _KEPT:
             self._told.popitem(last=False)
-        return reason
+        return cause
 
     def _lasts(self, rid: resource.ResourceId, now: float) -> bool:
         """Whether it has been in progress for long enough to ask why: most things just need a moment."""
@@ -90,17 +101,17 @@ class Explainer:
             self._since.popitem(last=False)
         return now - first >= _MOMENT
 
-    async def _ask(self, rid: resource.ResourceId) -> str:
-        """The first reason that can be found, the plainest ones first."""
+    async def _ask(self, rid: resource.ResourceId) -> Cause:
+        """The first cause that can be found, the plainest ones first."""
         data = await self._cluster.find(rid)
         if data is None:
-            return ""
+            return _NO_CAUSE
         pods = await self._pods(rid, data)
         for pod in pods:
-            said = await self._of_pod(pod)
-            if said:
-                return said
-        return await self._of_events(rid, data) if not pods else ""
+            found = await self._of_pod(pod)
+            if found.reason:
+                return dataclasses.replace(found, field=referring.field(rid, data, found.field, found.reason))
+        return Cause(await self._of_events(rid, data)) if not pods else _NO_CAUSE
 
     async def _pods(self, rid: resource.ResourceId, data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         labels = ((data.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
@@ -112,16 +123,18 @@ class Explainer:
         pods = [one for one in page.get("items") or () if not _is_well(one)]
         return sorted(pods, key=lambda one: str(one["metadata"].get("creationTimestamp")), reverse=True)
 
-    async def _of_pod(self, pod: Mapping[str, Any]) -> str:
+    async def _of_pod(self, pod: Mapping[str, Any]) -> Cause:
+        """`field` is relative to the Pod's spec here."""
         name, status = pod["metadata"]["name"], pod.get("status") or {}
         for one in _conditions(status):
             if one.get("type") == "PodScheduled" and one.get("status") == "False":
-                return f"{name} cannot be scheduled: {one.get('message') or one.get('reason')}"
+                return Cause(f"{name} cannot be scheduled: {one.get('message') or one.get('reason')}")
         for container in _containers(status):
-            said = _of_container(container)
-            if said:
-                return f"{name}: {said}{await self._log(pod, container)}"
-        return await self._of_events(resource.ResourceId("Pod", pod["metadata"]["namespace"], name), pod)
+            found = _of_container(container, pod)
+            if found.reason:
+                return Cause(f"{name}: {found.reason}{await self._log(pod, container)}", found.field)
+        said = await self._of_events(resource.ResourceId("Pod", pod["metadata"]["namespace"], name), pod)
+        return Cause(said, _probed(said, pod))
 
     async def _log(self, pod: Mapping[str, Any], container: Mapping[str, Any]) -> str:
         """The last lines of a container that ended, where it did."""
@@ -171,10 +184,11 @@ def _is_ill(found: health.Health) -> bool:
     return found.status in (health.Status.DEGRADED, health.Status.PROGRESSING)
 
 
-def _better(found: health.Health, reason: str) -> health.Health:
+def _better(found: health.Health, cause: Cause) -> health.Health:
     """Some reasons do not go away by waiting."""
-    grave = any(sign in reason for sign in _GRAVE)
-    return health.Health(health.Status.DEGRADED if grave else found.status, f"{found.reason}; {reason}")
+    grave = any(sign in cause.reason for sign in _GRAVE)
+    status = health.Status.DEGRADED if grave else found.status
+    return health.Health(status, f"{found.reason}; {cause.reason}", cause.field)
 
 
 _GRAVE: Final = (
@@ -207,22 +221,45 @@ def _ended(container: Mapping[str, Any]) -> Mapping[str, Any]:
     return {}
 
 
-def _of_container(container: Mapping[str, Any]) -> str:
+def _of_container(container: Mapping[str, Any], pod: Mapping[str, Any]) -> Cause:
     """What is wrong with one container."""
     name, image = container.get("name"), container.get("image")
     waiting = (container.get("state") or {}).get("waiting") or {}
     reason, message = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
     ended = _ended(container)
     if reason in {"ImagePullBackOff", "ErrImagePull", "InvalidImageName"}:
-        return f"the image {image} of {name} cannot be pulled ({reason}): {message}".rstrip(": ")
+        said = f"the image {image} of {name} cannot be pulled ({reason}): {message}".rstrip(": ")
+        return Cause(said, f"{name}.image")
     if ended.get("reason") == "OOMKilled":
-        return f"{name} was killed for using more memory than its limit (OOMKilled)"
+        limit = _limit(pod, name)
+        said = f"{name} was killed for using more memory than its limit{f' of {limit}' if limit else ''} (OOMKilled)"
+        return Cause(said, f"{name}.resources.limits.memory")
     if ended and ended.get("exitCode"):
         again = f" and is started again ({reason})" if reason else ""
-        return f"{name} ended with exit code {ended['exitCode']}{again}"
+        return Cause(f"{name} ended with exit code {ended['exitCode']}{again}", str(name))
     if reason and reason not in {"ContainerCreating", "PodInitializing"}:
-        return f"{name} waits ({reason}): {message}".rstrip(": ")
+        return Cause(f"{name} waits ({reason}): {message}".rstrip(": "), str(name))
+    return _NO_CAUSE
+
+
+def _limit(pod: Mapping[str, Any], name: Any) -> str:
+    spec = pod.get("spec") or {}
+    for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
+        if container.get("name") == name:
+            return str(((container.get("resources") or {}).get("limits") or {}).get("memory") or "")
     return ""
+
+
+_PROBES: Final = {"Liveness": "livenessProbe", "Readiness": "readinessProbe", "Startup": "startupProbe"}
+
+
+def _probed(said: str, pod: Mapping[str, Any]) -> str:
+    """The probe that an event is about, where one container has such a probe."""
+    probe = next((field for word, field in _PROBES.items() if f"{word} probe" in said), "")
+    having = [
+        one["name"] for one in (pod.get("spec") or {}).get("containers") or () if probe and one.get(probe)
+    ]
+    return f"{having[0]}.{probe}" if len(having) == 1 else ""
 
 
 def _when(event: Mapping[str, Any]) -> str:

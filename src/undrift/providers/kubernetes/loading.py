@@ -10,7 +10,7 @@ from typing import Any, Final
 from undrift import errors, interfaces
 from undrift.lib import words, yaml
 from undrift.model import resource
-from undrift.providers.kubernetes import discovery, hiding, kinds, marks, schemas
+from undrift.providers.kubernetes import discovery, hiding, kinds, marks, referring, schemas
 
 WAVE: Final = "undrift.dev/wave"
 DEPENDS_ON: Final = "undrift.dev/depends-on"
@@ -223,6 +223,7 @@ class _Draft:
             protected=_truth(one, annotations, PRUNE, default=True) is False,
             adopt=_truth(one, annotations, ADOPT, default=False),
             renew=_truth(one, annotations, RENEW, default=False),
+            lines=_lines(one, rid),
         )
 
     def _api(self, one: Manifest) -> tuple[discovery.Api, resource.ResourceId | None]:
@@ -310,6 +311,16 @@ def _fields(data: Mapping[str, Any], rid: resource.ResourceId, *, hidden: bool) 
     metadata = {name: value for name, value in data["metadata"].items() if name not in _SERVERS and value}
     fields = {name: value for name, value in data.items() if name not in {"kind", "metadata", "status"}}
     return {**fields, "metadata": metadata} if metadata else fields
+
+
+def _lines(one: Manifest, rid: resource.ResourceId) -> dict[str, tuple[int, int]]:
+    """Where the fields stand that the causes of trouble are in; only what its own document knows better."""
+    found: dict[str, tuple[int, int]] = {}
+    for steps in referring.notable(rid, one.data):
+        place = one.document.positions.get((*one.path, *steps))
+        if place is not None:
+            found[referring.written(one.data, steps)] = place
+    return found
 
 
 def _annotations(data: Mapping[str, Any]) -> Mapping[str, Any]:

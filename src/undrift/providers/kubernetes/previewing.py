@@ -8,17 +8,30 @@ with defaults, admission and the server's ways of writing already in it.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
 
 from undrift import errors
 from undrift.engine import comparing, digesting, owning
+from undrift.lib import words
 from undrift.model import application, inventory, plan, resource
-from undrift.providers.kubernetes import cluster, failing, hiding, kinds, mirror, owned, shaping, writing
+from undrift.providers.kubernetes import (
+    cluster,
+    failing,
+    hiding,
+    kinds,
+    mirror,
+    owned,
+    referring,
+    shaping,
+    writing,
+)
 
 _AT_ONCE: Final = 8
 _OWNED: Final = (owning.Standing.OURS, owning.Standing.FORMER, owning.Standing.UNMARKED)
 _REVISION: Final = "preview"
+_MOST_ASKED: Final = 100
 _TRIES: Final = 3
 """A controller may write between a look and a dry run; then the two are of different versions."""
 
@@ -33,19 +46,55 @@ class Previewer:
         """See `interfaces.Session`. Raises what the server refuses, all at once."""
         differences: dict[resource.ResourceId, tuple[plan.Difference, ...]] = {}
         doubtful: list[tuple[resource.Resource, resource.LiveResource | None]] = []
+        changed: list[resource.Resource] = []
         for rid, wanted in situation.desired.resources.items():
             found = situation.live.resources.get(rid)
             if found is None:
+                changed.append(wanted)
                 if _tries_new(situation) and self._can_try(wanted, situation):
                     doubtful.append((wanted, None))
             elif found.fields != wanted.fields and _is_asked_for(wanted, found, situation):
                 if self._agrees(wanted, found, situation):
                     differences[rid] = ()
                 else:
+                    changed.append(wanted)
                     doubtful.append((wanted, found))
-        if not doubtful:
+        warnings = await self._missing(changed, situation) if changed else ()
+        if not doubtful and not warnings:
             return plan.Previews(differences=differences) if differences else plan.NO_PREVIEWS
-        return await self._try(doubtful, situation, differences)
+        tried = await self._try(doubtful, situation, differences)
+        return dataclasses.replace(tried, warnings=warnings)
+
+    async def _missing(
+        self, changed: list[resource.Resource], situation: plan.Situation
+    ) -> tuple[errors.UndriftError, ...]:
+        """What new and changed workloads refer to and nobody provides. What we may not look at is not missed."""
+        found = list(referring.unsatisfied(changed, situation.desired.resources))
+        wanted = {reference.id for _, reference in found}
+        asked = await asyncio.gather(*(self._exists(rid) for rid in sorted(wanted, key=str)[:_MOST_ASKED]))
+        absent = {rid for rid, there in zip(sorted(wanted, key=str), asked, strict=False) if not there}
+        return tuple(
+            errors.ReferenceUnsatisfied(
+                f"{one.id} needs {reference.id}, which does not exist",
+                origin=one.place(referring.written(one.fields, reference.steps)),
+                why="nothing here declares it",
+                hint=words.suggestion(
+                    reference.id.name,
+                    [rid.name for rid in situation.desired.resources if rid.kind == reference.id.kind],
+                )
+                or "declare it, or see that whoever makes it does",
+            )
+            for one, reference in found
+            if reference.id in absent
+        )
+
+    async def _exists(self, rid: resource.ResourceId) -> bool:
+        if self._cluster.mirror.get(rid) is not None:
+            return True
+        try:
+            return await self._cluster.exists(rid)
+        except errors.TargetError:
+            return True
 
     def _agrees(
         self, wanted: resource.Resource, found: resource.LiveResource, situation: plan.Situation
