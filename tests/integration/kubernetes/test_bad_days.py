@@ -364,3 +364,24 @@ async def test_etcd_hangs(world: worlds.World, piece: str) -> None:
             await world.close()
             await world.reconcile()
             await asyncio.sleep(0.5)
+
+
+async def test_a_kind_that_nobody_knows_is_judged_as_the_target_says(world: worlds.World) -> None:
+    """By rules in CEL; without them by its conditions."""
+    group = f"{world.namespace}.example.com"
+    thing = f"apiVersion: {group}/v1\nkind: Thing\nmetadata: {{name: t}}\nspec: {{size: 1}}\n"
+    world.settings["health"] = {
+        f"Thing.{group}": {"healthy": "spec.size > 1", "degraded": "spec.size < 1", "reason": "'size ' + string(spec.size)"}
+    }  # fmt: skip
+    world.commit(thing, DEFINITION.format(plural="things", group=group))
+    coming = await world.reconcile()
+    world.commit(thing.replace("size: 1", "size: 0"), DEFINITION.format(plural="things", group=group))
+    ill = await world.reconcile()
+    world.commit(thing.replace("size: 1", "size: 2"), DEFINITION.format(plural="things", group=group))
+    well = await world.reconcile()
+
+    assert [(one.health.status.value, one.health.reason) for one in (coming, ill, well)] == [
+        ("Progressing", "size 1"),
+        ("Degraded", "size 0"),
+        ("Healthy", ""),
+    ]

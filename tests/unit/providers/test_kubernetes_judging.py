@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from undrift.model import health
-from undrift.providers.kubernetes import judging
+from undrift.providers.kubernetes import judging, projects
 
 H, P, D, S = health.Status.HEALTHY, health.Status.PROGRESSING, health.Status.DEGRADED, health.Status.SUSPENDED
 
@@ -91,6 +91,34 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], health.Status, str]] = [
     ("Thing.example.com", {}, told(condition("Ready")), H, ""),
     ("Thing.example.com", {}, {"observedGeneration": 1}, P, "has not seen"),
     ("Thing.example.com", {}, {"phase": "any"}, H, ""),
+    ("Certificate.cert-manager.io", {}, {}, P, "has not looked"),
+    ("Certificate.cert-manager.io", {}, told(condition("Issuing"), condition("Ready", "False")), P, "Issuing"),
+    ("Certificate.cert-manager.io", {}, told(condition("Ready", "False", "Failed", "denied")), D, "denied"),
+    ("Certificate.cert-manager.io", {}, told(condition("Ready")), H, ""),
+    ("Rollout.argoproj.io", {}, {"phase": "Paused", "message": "CanaryPauseStep"}, S, "CanaryPauseStep"),
+    ("Rollout.argoproj.io", {}, {"phase": "Degraded", "message": "aborted"}, D, "aborted"),
+    ("Rollout.argoproj.io", {}, {"phase": "Healthy"}, H, ""),
+    ("Rollout.argoproj.io", {}, {"phase": "Healthy", "observedGeneration": 1}, P, "has not seen"),
+    ("Application.argoproj.io", {}, {"health": {"status": "Degraded", "message": "x"}}, D, "x"),
+    ("Canary.flagger.app", {}, {"phase": "Promoting"}, P, "it is Promoting"),
+    ("Canary.flagger.app", {}, {"phase": "Failed"}, D, "it is Failed"),
+    ("SealedSecret.bitnami.com", {}, told(condition("Synced", "False", "", "no key could decrypt")), D, "decrypt"),
+    ("SealedSecret.bitnami.com", {}, told(condition("Synced")), H, ""),
+    ("ExternalSecret.external-secrets.io", {}, told(condition("Ready", "False", "SecretSyncedError", "x")), D, "x"),
+    ("ExternalSecret.external-secrets.io", {}, {}, P, ""),
+    ("Cluster.cluster.x-k8s.io", {}, {"phase": "Provisioning"}, P, "Provisioning"),
+    ("Cluster.cluster.x-k8s.io", {}, {"phase": "Provisioned"}, H, ""),
+    ("Cluster.cluster.x-k8s.io", {}, {"phase": "Failed", "message": "no quota"}, D, "no quota"),
+    ("Bucket.s3.aws.upbound.io", {}, told(condition("Synced", "False", "ReconcileError", "denied")), D, "denied"),
+    ("Bucket.s3.aws.upbound.io", {}, told(condition("Synced"), condition("Ready", "False", "Creating")), P, "Creating"),
+    ("Provider.pkg.crossplane.io", {}, told(condition("Installed"), condition("Healthy", "False", "x")), D, "x"),
+    ("Kustomization.kustomize.toolkit.fluxcd.io", {}, told(condition("Reconciling"), condition("Ready", "Unknown")), P, ""),
+    ("Kustomization.kustomize.toolkit.fluxcd.io", {}, told(condition("Ready", "False", "BuildFailed")), D, "BuildFailed"),
+    ("Gateway.gateway.networking.k8s.io", {}, told(condition("Accepted"), condition("Programmed")), H, ""),
+    ("PipelineRun.tekton.dev", {}, told(condition("Succeeded", "Unknown", "Running")), P, ""),
+    ("PodDisruptionBudget.policy", {}, told(condition("DisruptionAllowed", "False", "SyncFailed", "x")), D, "x"),
+    ("PodDisruptionBudget.policy", {}, told(condition("DisruptionAllowed", "False", "InsufficientPods")), H, ""),
+    ("VirtualMachine.kubevirt.io", {}, {"printableStatus": "CrashLoopBackOff"}, D, ""),
 ]  # fmt: skip
 
 
@@ -117,3 +145,12 @@ def test_what_is_being_deleted_says_what_it_waits_for() -> None:
 
 def test_a_status_of_any_shape_is_no_defect() -> None:
     assert judging.judge("Thing.example.com", {"status": "ok", "metadata": {}}).status is H
+
+
+@pytest.mark.parametrize("kind", sorted(projects.ROWS))
+def test_every_kind_of_the_table_can_be_well_and_can_be_ill(kind: str) -> None:
+    row = projects.ROWS[kind]
+    can = {*row.values.values(), *(status for *_, status in row.conditions), row.otherwise}
+
+    assert H in can
+    assert D in can or kind.startswith(("KubeadmControlPlane", "Kafka.")), can

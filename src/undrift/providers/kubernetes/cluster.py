@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -12,7 +12,16 @@ import orjson
 from undrift import errors
 from undrift.lib import canonical
 from undrift.model import resource, target
-from undrift.providers.kubernetes import client, discovery, kinds, marks, mirror, schemas, watching
+from undrift.providers.kubernetes import (
+    client,
+    discovery,
+    expressions,
+    kinds,
+    marks,
+    mirror,
+    schemas,
+    watching,
+)
 
 _METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _SINGLE: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -34,10 +43,12 @@ _WATCHED: Final = (kinds.DEFINITION, "APIService.apiregistration.k8s.io")
 class Cluster:
     """Opened with the first session, closed with the last one."""
 
-    def __init__(self, name: str, api: client.Client) -> None:
+    def __init__(
+        self, name: str, api: client.Client, rules: Mapping[str, expressions.Rule] | None = None
+    ) -> None:
         self.name = name
         self.api = api
-        self.mirror = mirror.Mirror()
+        self.mirror = mirror.Mirror(rules)
         self.schemas = schemas.Schemas(api)
         self.users = 0
         self._watches: dict[str, watching.Watch] = {}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from undrift.model import health
-from undrift.providers.kubernetes import kinds
+from undrift.providers.kubernetes import expressions, kinds, projects
 
 _Data = Mapping[str, Any]
 
@@ -28,11 +28,16 @@ class Look:
 _Rule = Callable[[Look], health.Health]
 
 
-def judge(kind: str, data: _Data) -> health.Health:
-    """How well a resource does. Pure, and quick: it is asked for every event of a watch."""
+def judge(kind: str, data: _Data, own: Mapping[str, expressions.Rule] | None = None) -> health.Health:
+    """How well a resource does. Pure, and quick: it is asked for every event of a watch.
+
+    `own` are the rules of the target, which win.
+    """
     metadata = data.get("metadata") or {}
     if metadata.get("deletionTimestamp"):
         return _progressing(_leaving(metadata))
+    if own and kind in own:
+        return own[kind].judge(data)
     spec, status = data.get("spec") or {}, data.get("status") or {}
     if not isinstance(spec, Mapping) or not isinstance(status, Mapping):
         return health.HEALTHY
@@ -42,9 +47,12 @@ def judge(kind: str, data: _Data) -> health.Health:
         if isinstance(seen, int) and seen < metadata.get("generation", 0):
             return _progressing("its controller has not seen the change yet")
         return rule(Look(spec, status, metadata))
-    if kind in _JUST_THERE or not status:
+    if kind in _JUST_THERE:
         return health.HEALTHY
-    return _by_conditions(Look(spec, status, metadata))
+    row = projects.ROWS.get(kind)
+    if row is not None:
+        return _by_row(Look(spec, status, metadata), row)
+    return _by_conditions(Look(spec, status, metadata)) if status else health.HEALTHY
 
 
 def conditions(status: _Data) -> dict[str, _Data]:
@@ -266,8 +274,35 @@ def _autoscaler(one: Look) -> health.Health:
     return health.HEALTHY if told else _progressing("it has not been looked at yet")
 
 
+def _by_row(one: Look, row: projects.Row) -> health.Health:
+    """Kinds of other projects: what the table says of their phase, or of their conditions."""
+    seen = one.status.get("observedGeneration")
+    if isinstance(seen, int) and seen < one.metadata.get("generation", 0):
+        return _progressing("its controller has not seen the change yet")
+    word = _text(one.status, row.path) if row.path else ""
+    if word in row.values:
+        return _made(row.values[word], _text(one.status, row.message) or f"it is {word}")
+    told = conditions(one.status)
+    for kind, value, status in row.conditions:
+        found = told.get(kind, {})
+        if value in (found.get("status"), found.get("reason")):
+            return _made(status, _said(found))
+    nothing = "its controller has not looked at it yet"
+    return _made(row.otherwise, f"it is {word}" if word else nothing)
+
+
+def _made(status: health.Status, reason: str) -> health.Health:
+    return health.HEALTHY if status is health.Status.HEALTHY else health.Health(status, reason)
+
+
+def _text(data: Any, path: tuple[str, ...]) -> str:
+    for step in path:
+        data = data.get(step) if isinstance(data, Mapping) else None
+    return data if isinstance(data, str) else ""
+
+
 def _by_conditions(one: Look) -> health.Health:
-    """Kinds that nobody taught us: kstatus's generic rules, and the Ready condition."""
+    """Kinds that nobody taught us: kstatus's generic rules, Crossplane's Synced, and the Ready condition."""
     seen = one.status.get("observedGeneration")
     if isinstance(seen, int) and seen != one.metadata.get("generation", seen):
         return _progressing("its controller has not seen the change yet")
@@ -276,13 +311,15 @@ def _by_conditions(one: Look) -> health.Health:
         return _progressing(_said(told["Reconciling"]))
     if told.get("Stalled", {}).get("status") == "True":
         return _degraded(_said(told["Stalled"]))
+    if told.get("Synced", {}).get("status") == "False":
+        return _degraded(_said(told["Synced"]))
     ready = told.get("Ready")
     if ready is not None and ready.get("status") != "True":
         return _progressing(_said(ready))
     return health.HEALTHY
 
 
-_JUST_THERE: Final = frozenset({"ConfigMap", kinds.SECRET, "ServiceAccount", "PodDisruptionBudget.policy"})
+_JUST_THERE: Final = frozenset({"ConfigMap", kinds.SECRET, "ServiceAccount"})
 
 RULES: Final[Mapping[str, _Rule]] = {
     "Deployment.apps": _deployment,

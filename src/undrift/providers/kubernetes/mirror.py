@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from undrift import errors
 from undrift.model import health, inventory, resource
-from undrift.providers.kubernetes import judging, marks, owned, shaping
+from undrift.providers.kubernetes import expressions, judging, marks, owned, shaping
 
 _REMEMBERED: Final = 10_000
 _News = resource.ResourceId | errors.UndriftError
@@ -45,9 +45,10 @@ class Known:
 
 
 class Mirror:
-    """Lives on one event loop; written by watches and by our own applies."""
+    """Lives on one event loop; written by watches and by our own applies. `rules` are the target's own of health."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: Mapping[str, expressions.Rule] | None = None) -> None:
+        self._rules = rules or {}
         self._seen: dict[resource.ResourceId, Seen] = {}
         self._known: dict[resource.ResourceId, Known] = {}
         self._owners: dict[tuple[str, str], set[resource.ResourceId]] = {}
@@ -117,7 +118,7 @@ class Mirror:
             int(metadata.get("resourceVersion") or 0),
             marks.read(metadata),
             owned.digest(data, self._key),
-            judging.judge(rid.kind, data),
+            judging.judge(rid.kind, data, self._rules),
             owned.others(metadata),
             data,
         )

@@ -86,8 +86,9 @@ class _Shared:
         async with self._opening:
             if self._opened is None:
                 connection = await settings.connection(self._place, self._secrets)
-                api = client.Client(connection, settings.read(self._place).connections)
-                made = cluster.Cluster(self._place.name, api)
+                given = settings.read(self._place)
+                api = client.Client(connection, given.connections)
+                made = cluster.Cluster(self._place.name, api, given.health)
                 try:
                     await made.open()
                 except BaseException:

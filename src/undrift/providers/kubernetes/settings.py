@@ -11,9 +11,9 @@ from typing import Any, Final
 from undrift import errors, interfaces
 from undrift.lib import words
 from undrift.model import source, target
-from undrift.providers.kubernetes import kubeconfig
+from undrift.providers.kubernetes import expressions, kubeconfig
 
-_KNOWN: Final = ("kubeconfig", "context", "impersonate", "connections")
+_KNOWN: Final = ("kubeconfig", "context", "impersonate", "connections", "health")
 _IN_CLUSTER: Final = pathlib.Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _CONNECTIONS: Final = 16
 _MOST_CONNECTIONS: Final = 256
@@ -24,7 +24,7 @@ class Settings:
     """`kubeconfig` says where the credentials are (None: in-cluster, or as kubectl finds them).
 
     `context` is one of the kubeconfig's (default: its current one); `user` and `groups` are impersonated;
-    `connections` is how many requests may be under way at once.
+    `connections` is how many requests may be under way at once; `health` are rules by kind.
     """
 
     kubeconfig: source.Credential | None = None
@@ -32,6 +32,7 @@ class Settings:
     user: str = ""
     groups: tuple[str, ...] = ()
     connections: int = _CONNECTIONS
+    health: Mapping[str, expressions.Rule] = dataclasses.field(default_factory=dict)
 
 
 def read(place: target.Target) -> Settings:
@@ -47,6 +48,9 @@ def read(place: target.Target) -> Settings:
         context=_text(place, "context", given.get("context", ""), wrong),
         connections=_connections(place, given.get("connections", _CONNECTIONS), wrong),
     )
+    rules, problems = expressions.read(given.get("health", {}))
+    wrong += [_invalid(place, name, why, hint) for name, why, hint in problems]
+    made = dataclasses.replace(made, health=rules)
     made = _impersonated(place, made, given.get("impersonate"), wrong)
     if wrong:
         raise errors.gather(wrong)
