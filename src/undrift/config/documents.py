@@ -91,7 +91,21 @@ class IgnorePart(part.Part):
     """A field that is left to others."""
 
     resources: fields.Glob = part.said("Globs on resource ids (kind/namespace/name).", default="*")
-    path: fields.Word = part.said("The dotted path of the field; * matches one step.")
+    path: fields.Word = part.said(
+        "The path of the field, dotted or as a JSON pointer; * matches one step. Left out: any.", default=""
+    )
+    manager: fields.Glob = part.said(
+        "Only what such a writer wrote, where the layer knows writers (Kubernetes: field managers).",
+        default="",
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _says_what(self) -> IgnorePart:
+        if not self.path and not self.manager:
+            raise fields.refuse(
+                "empty", "it names neither a path nor a manager", "add path: spec.replicas, or manager: name"
+            )
+        return self
 
 
 class PolicyPart(part.Part):

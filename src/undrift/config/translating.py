@@ -80,7 +80,7 @@ def to_policy(found: documents.PolicyPart) -> application.Policy:
         adopt=found.adopt,
         recreate=found.recreate,
         delete_protected=found.delete_protected,
-        ignore=tuple(application.Ignore(each.resources, each.path) for each in found.ignore),
+        ignore=tuple(application.Ignore(each.resources, each.path, each.manager) for each in found.ignore),
         allow_empty=found.allow_empty,
         health_timeout=found.health_timeout,
     )

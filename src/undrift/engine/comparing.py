@@ -30,14 +30,40 @@ def chosen(found: Iterable[plan.Difference], ignored: Sequence[_Path] = ()) -> t
     return tuple(
         plan.FieldChange(_dotted(path), before, after)
         for path, before, after in found
-        if not any(_covers(pattern, path) for pattern in ignored)
+        if not any(covers(pattern, path) for pattern in ignored)
     )
 
 
-def ignored_paths(rules: Sequence[application.Ignore], rid: resource.ResourceId) -> tuple[_Path, ...]:
-    """The field paths that the rules of a policy leave alone on one resource."""
-    name = str(rid)
-    return tuple(tuple(rule.path.split(".")) for rule in rules if fnmatch.fnmatchcase(name, rule.resources))
+def left_alone(
+    rules: Sequence[application.Ignore], yields_to: Sequence[str], found: resource.LiveResource
+) -> tuple[_Path, ...]:
+    """The field paths that are left to others on one resource: by the rules of a policy, and by default."""
+    name = str(found.id)
+    paths: list[_Path] = []
+    for rule in rules:
+        if not fnmatch.fnmatchcase(name, rule.resources):
+            continue
+        pattern = steps(rule.path)
+        if not rule.manager:
+            paths.append(pattern)
+        else:
+            paths += [path for path in _written(found, rule.manager) if covers(pattern, path)]
+    for writer in yields_to:
+        paths += _written(found, writer)
+    return tuple(dict.fromkeys(paths))
+
+
+def steps(path: str) -> _Path:
+    """A path of a rule: a JSON pointer (RFC 6901) where it begins with a slash, else dotted."""
+    if path.startswith("/"):
+        return tuple(step.replace("~1", "/").replace("~0", "~") for step in path[1:].split("/"))
+    return tuple(path.split(".")) if path else ()
+
+
+def _written(found: resource.LiveResource, manager: str) -> Iterator[_Path]:
+    for writer, paths in found.writers.items():
+        if fnmatch.fnmatchcase(writer, manager):
+            yield from paths
 
 
 def matches(patterns: Sequence[str], rid: resource.ResourceId) -> bool:
@@ -63,13 +89,21 @@ def _without(desired: Any, ignored: Sequence[_Path], path: _Path) -> Any:
         return {
             key: _without(value, ignored, (*path, str(key)))
             for key, value in desired.items()
-            if not any(_covers(pattern, (*path, str(key))) for pattern in ignored)
+            if not any(covers(pattern, (*path, str(key))) for pattern in ignored)
         }
+    if isinstance(desired, (list, tuple)):
+        return [_without(item, ignored, (*path, _named(item, index))) for index, item in enumerate(desired)]
     return desired
 
 
+def _named(item: Any, index: int) -> str:
+    """How paths call an item of a list: by its name where it has one."""
+    name = item.get("name") if isinstance(item, Mapping) else None
+    return name if isinstance(name, str) else str(index)
+
+
 def _overlay(desired: Any, live: Any, ignored: Sequence[_Path], path: _Path) -> Any:
-    if any(_covers(pattern, path) for pattern in ignored):
+    if any(covers(pattern, path) for pattern in ignored):
         return desired if live is _ABSENT else live
     if isinstance(desired, Mapping) and isinstance(live, Mapping):
         return {
@@ -99,7 +133,7 @@ def _both_lists(one: Any, other: Any) -> bool:
     return isinstance(one, (list, tuple)) and isinstance(other, (list, tuple))
 
 
-def _covers(pattern: _Path, path: _Path) -> bool:
+def covers(pattern: _Path, path: _Path) -> bool:
     """Whether a path lies at or below what the pattern names."""
     if len(path) < len(pattern):
         return False

@@ -49,10 +49,9 @@ def unfit(
     if change.desired is None or change.action is plan.Action.MARK:
         return ""
     if found is None:
-        return "it is not there"
-    wrong = comparing.differences(
-        change.desired.fields, found.fields, comparing.ignored_paths(ignore, change.id)
-    )
+        return "" if change.desired.vanishes else "it is not there"
+    ignored = (*comparing.left_alone(ignore, (), found), *change.desired.left)
+    wrong = comparing.differences(change.desired.fields, found.fields, ignored)
     paths = [field.path for field in wrong if not isinstance(field.after, resource.Unknown)]
     return f"not as declared: {', '.join(paths)}" if paths else ""
 
@@ -110,28 +109,31 @@ class _Draft:
                     continue
                 unchanged += self._existing(wanted, found)
             else:
-                self._missing(wanted)
+                unchanged += self._missing(wanted)
         return unchanged
 
-    def _missing(self, wanted: resource.Resource) -> None:
+    def _missing(self, wanted: resource.Resource) -> int:
         old = self._movable(wanted)
         entry = self.situation.inventory.entries.get(wanted.id)
         ours = entry is not None and entry.state is inventory.EntryState.CONFIRMED
         rivals = self.situation.claims.get(wanted.id, ())
         if rivals and not ours:
             self._block(wanted.id, _claimed_twice(wanted, rivals))
-            return
+            return 0
         mark = self._fingerprint(wanted)
+        if wanted.vanishes and ours and entry is not None and entry.fingerprint == mark:
+            return 1
         if old is not None:
             self._moved.add(old.id)
             self.owned += 1
             fields = comparing.differences(wanted.fields, old.fields)
             self._add(plan.Change(plan.Action.MOVE, wanted.id, self._declared, wanted, old, fields, mark))
-            return
+            return 0
         drifted = ours and entry is not None and entry.fingerprint == mark
         reason = plan.Reason.DRIFT if drifted else self._declared
         fields = tuple(plan.FieldChange(name, None, value) for name, value in wanted.fields.items())
         self._add(plan.Change(plan.Action.CREATE, wanted.id, reason, wanted, None, fields, mark))
+        return 0
 
     def _movable(self, wanted: resource.Resource) -> resource.LiveResource | None:
         if wanted.moved_from is None or wanted.moved_from in self._moved:
@@ -145,22 +147,23 @@ class _Draft:
 
     def _existing(self, wanted: resource.Resource, found: resource.LiveResource) -> int:
         whose = owning.standing(found, self.situation)
-        ignored = comparing.ignored_paths(self.policy.ignore, wanted.id)
+        can = self.situation.capabilities
+        ignored = comparing.left_alone(self.policy.ignore, can.yields_to, found)
         told = self.situation.previews.differences.get(wanted.id)
         if told is None:
             fields = comparing.differences(wanted.fields, found.fields, ignored)
         else:
             fields = comparing.chosen(told, ignored)
-        if whose in (owning.Standing.OTHER, owning.Standing.STRANGER):
-            self._foreign(wanted, found, fields)
-            return 0
         if ignored:
             left = (
                 comparing.without(wanted.fields, ignored)
-                if self.situation.capabilities.partial
+                if can.partial
                 else comparing.overlay(wanted.fields, found.fields, ignored)
             )
-            wanted = dataclasses.replace(wanted, fields=left)
+            wanted = dataclasses.replace(wanted, fields=left, left=ignored)
+        if whose in (owning.Standing.OTHER, owning.Standing.STRANGER):
+            self._foreign(wanted, found, fields)
+            return 0
         if fields:
             self.owned += 1
             self._update(wanted, found, fields)

@@ -54,10 +54,17 @@ async def until_healthy(
 
 def judge(wanted: _Wanted, live: resource.LiveState) -> Settled:
     """The health of what is wanted in one look: that of the worst, and where in Git its cause is said to be."""
-    single = {rid: live.resources[rid].health if rid in live.resources else health.MISSING for rid in wanted}
+    single = {rid: _of(one, live) for rid, one in wanted.items()}
     status = health.worst(single.values()).status
     worst = next((rid for rid, one in single.items() if one.status is status), None)
     whole = single[worst] if worst is not None else health.HEALTHY
     if worst is not None and whole.field:
         whole = dataclasses.replace(whole, reason=f"{whole.reason} ({wanted[worst].place(whole.field)})")
     return Settled(live, whole, worst)
+
+
+def _of(one: resource.Resource, live: resource.LiveState) -> health.Health:
+    found = live.resources.get(one.id)
+    if found is not None:
+        return found.health
+    return health.HEALTHY if one.vanishes else health.MISSING

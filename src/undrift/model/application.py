@@ -75,10 +75,14 @@ class Retry:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Ignore:
-    """A field path (dotted, `*` matches one step) of resources (glob on their id) that we leave alone."""
+    """Fields of resources (glob on their id) that we leave alone: below a path, or written by somebody, or both.
+
+    `path` is dotted or a JSON pointer, `*` matches one step; "" is any. `manager` is a glob on writers; "" is any.
+    """
 
     resources: str
-    path: str
+    path: str = ""
+    manager: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

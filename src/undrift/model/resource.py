@@ -16,6 +16,7 @@ Fields = Mapping[str, Any]
 """What is compared of a resource: field name → JSON-like value, `Secret` or `Unknown`."""
 
 EMPTY: Fields = {}
+_NO_WRITERS: Mapping[str, tuple[tuple[str, ...], ...]] = {}
 _NO_LINES: Mapping[str, tuple[int, int]] = {}
 
 
@@ -35,9 +36,10 @@ class Resource:
 
     `depends_on` are edges: what must be there before. `excludes` cannot exist beside it (a file where a
     folder was): their deletes come first. `moved_from` is its id before it was renamed. `protected`
-    resources are never pruned unless Git says so; with `renew` one is made anew instead of changed. `settings` are for the provider alone (what is needed
+    resources are never pruned unless Git says so; with `renew` one is made anew instead of changed. One that
+    `vanishes` goes away by itself when it is done, and is not made again while its declaration is the same. `settings` are for the provider alone (what is needed
     to apply and never compared). `lines` says where in its file a field stands, for fields that findings are
-    about: path as plans write it → line and column.
+    about: path as plans write it → line and column. `left` are paths that were declared and are left to others.
     """
 
     id: ResourceId
@@ -50,10 +52,12 @@ class Resource:
     protected: bool = False
     adopt: bool = False
     renew: bool = False
+    vanishes: bool = False
     settings: Fields = dataclasses.field(default_factory=lambda: EMPTY)
     lines: Mapping[str, tuple[int, int]] = dataclasses.field(
         default_factory=lambda: _NO_LINES, repr=False, compare=False
     )
+    left: tuple[tuple[str, ...], ...] = ()
 
     def place(self, field: str) -> errors.Origin | None:
         """Where a field is declared, or the nearest thing around it whose place is known."""
@@ -69,7 +73,8 @@ class LiveResource:
     """A resource as it is on the target.
 
     `fields` hold what a declaration could compare with, in the same form. `mark` is the ownership mark
-    found on (or for) it. `managers` are other writers seen on it. `depends_on` orders deletes.
+    found on (or for) it. `managers` are other writers seen on it. `depends_on` orders deletes. `writers` says
+    which field paths others wrote, by writer, where the target knows and it matters.
     """
 
     id: ResourceId
@@ -79,6 +84,9 @@ class LiveResource:
     uid: str = ""
     depends_on: tuple[ResourceId, ...] = ()
     managers: tuple[str, ...] = ()
+    writers: Mapping[str, tuple[tuple[str, ...], ...]] = dataclasses.field(
+        default_factory=lambda: _NO_WRITERS
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

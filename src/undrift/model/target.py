@@ -28,6 +28,7 @@ class Capabilities:
     kinds are as they will be when their change returns: what needs them need not wait for their health. With
     `tells_health` its watch tells when something gets well, so that nobody has to wait for it. With
     `partial` only what is declared of a resource is written, and an ignored field is left out; else it is whole.
+    `yields_to` are globs on writers whose fields are left alone unless they are nobody else's.
     """
 
     watch: bool = False
@@ -40,6 +41,7 @@ class Capabilities:
     kind_order: tuple[str, ...] = ()
     kind_last: tuple[str, ...] = ()
     partial: bool = False
+    yields_to: tuple[str, ...] = ()
     tells_health: bool = False
     data_kinds: frozenset[str] = frozenset()
     immutable: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)

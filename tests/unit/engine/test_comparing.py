@@ -57,11 +57,42 @@ def test_a_changed_secret_is_a_difference_that_shows_nothing() -> None:
 def test_ignored_paths_cover_what_is_below_them(path: str, left: list[str]) -> None:
     """A star stands for one step."""
     rules = (application.Ignore("File/*", path), application.Ignore("Service/*", "a"))
-    ignored = comparing.ignored_paths(rules, FILE)
+    ignored = comparing.left_alone(rules, (), resource.LiveResource(FILE, {}))
 
     found = comparing.differences({"a": {"b": 1, "c": 1}}, {"a": {"b": 2, "c": 2}}, ignored)
 
     assert [one.path for one in found] == left
+
+
+@pytest.mark.parametrize(
+    "rule, yields_to, paths",
+    [
+        (application.Ignore("*", "/a/b~1c"), (), [("a", "b/c")]),
+        (application.Ignore("*", manager="ada"), (), [("a", "x"), ("b",)]),
+        (application.Ignore("*", "a", "ada"), (), [("a", "x")]),
+        (application.Ignore("*", manager="*/scale"), (), [("replicas",)]),
+        (application.Ignore("Other/*", manager="ada"), ("robot/scale",), [("replicas",)]),
+    ],
+)
+def test_fields_are_left_to_those_who_write_them(
+    rule: application.Ignore, yields_to: tuple[str, ...], paths: list[tuple[str, ...]]
+) -> None:
+    writers = {"ada": (("a", "x"), ("b",)), "robot/scale": (("replicas",),)}
+    found = resource.LiveResource(FILE, {}, writers=writers)
+
+    assert list(comparing.left_alone((rule,), yields_to, found)) == paths
+
+
+def test_what_is_left_to_others_is_not_written_in_lists_either() -> None:
+    """Items are told apart by their names, or by their places."""
+    desired = {
+        "containers": [{"name": "main", "image": "x"}, {"name": "side", "image": "y"}],
+        "plain": [{"a": 1}, 2],
+    }
+
+    left = comparing.without(desired, [("containers", "main", "image"), ("plain", "0", "a")])
+
+    assert left == {"containers": [{"name": "main"}, {"name": "side", "image": "y"}], "plain": [{}, 2]}
 
 
 def test_what_is_ignored_is_written_as_it_is_found() -> None:

@@ -10,7 +10,17 @@ import orjson
 
 from undrift import errors
 from undrift.model import inventory, plan, resource
-from undrift.providers.kubernetes import adopting, client, cluster, discovery, kinds, marks, owned, writing
+from undrift.providers.kubernetes import (
+    adopting,
+    client,
+    cluster,
+    discovery,
+    kinds,
+    loading,
+    marks,
+    owned,
+    writing,
+)
 
 _GONE_WITHIN: Final = 30.0
 _SERVED_WITHIN: Final = 10.0
@@ -46,10 +56,13 @@ class Applier:
         if wanted is None:
             raise errors.InternalError("nothing to write")
         kind = await self._kind(wanted.id)
+        before = await self._cluster.find(wanted.id) if wanted.left and uid else None
         by = writing.mark(wanted, owner, revision, change.fingerprint)
         with self._cluster.mirror.writing(wanted.id):
-            answer = await writing.apply(self._cluster.api, kind, wanted.id, writing.body(wanted, by, uid))
-            self._cluster.mirror.applied(wanted.id, answer, wanted.fields)
+            answer = await writing.apply(
+                self._cluster.api, kind, wanted.id, writing.body(wanted, by, uid, before)
+            )
+            self._cluster.mirror.applied(wanted, answer)
 
     async def _kind(self, rid: resource.ResourceId) -> discovery.Api:
         """The kind of a resource; one that was defined a moment ago is waited for."""
@@ -68,7 +81,7 @@ class Applier:
         options = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
-            "propagationPolicy": "Background",
+            "propagationPolicy": _propagation(live),
             "preconditions": {"uid": live.uid},
         }
         with self._cluster.mirror.writing(live.id):
@@ -104,6 +117,14 @@ class Applier:
         )
         await self._cluster.api.send(request)
         self._cluster.mirror.forget(live.id)
+
+
+def _propagation(live: resource.LiveResource) -> str:
+    """What becomes of what a controller made of it: deleted after it, before it, or left."""
+    metadata = live.fields.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    wanted = annotations.get(loading.PROPAGATION) if isinstance(annotations, Mapping) else None
+    return wanted if wanted in loading.PROPAGATIONS else loading.PROPAGATIONS[0]
 
 
 def _is_leaving(answer: Any, uid: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Final
 
 NAMESPACE: Final = "Namespace"
 DEFINITION: Final = "CustomResourceDefinition.apiextensions.k8s.io"
+JOB: Final = "Job.batch"
 SECRET: Final = "Secret"  # noqa: S105 - a kind
 RBAC: Final = "rbac.authorization.k8s.io"
 ADMISSION: Final = "admissionregistration.k8s.io"
@@ -81,6 +82,9 @@ INSTANT: Final = frozenset(
     }
 )
 """As they will be when the API server has acknowledged them."""
+
+AUTOSCALERS: Final = ("kube-controller-manager/scale",)
+"""Who writes through the subresource `scale`, by itself: a HorizontalPodAutoscaler's controller."""
 
 DATA: Final = frozenset({NAMESPACE, "PersistentVolumeClaim", "PersistentVolume", DEFINITION})
 """Deleting one of these deletes what is in it."""

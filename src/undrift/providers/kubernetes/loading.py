@@ -18,7 +18,9 @@ PRUNE: Final = "undrift.dev/prune"
 ADOPT: Final = "undrift.dev/adopt"
 RENEW: Final = "undrift.dev/renew"
 RUN: Final = "undrift.dev/run"
-_KNOWN: Final = (WAVE, DEPENDS_ON, PRUNE, ADOPT, RENEW, RUN)
+PROPAGATION: Final = "undrift.dev/propagation"
+PROPAGATIONS: Final = ("Background", "Foreground", "Orphan")
+_KNOWN: Final = (WAVE, DEPENDS_ON, PRUNE, ADOPT, RENEW, RUN, PROPAGATION)
 _SERVERS: Final = frozenset(
     {
         "creationTimestamp",
@@ -214,6 +216,7 @@ class _Draft:
         rid = self._id(one, api, metadata)
         annotations = _annotations(data)
         self._reserved(one, metadata, annotations)
+        _propagation(one, annotations)
         return resource.Resource(
             rid,
             _fields(data, rid, hidden=one.document.secret),
@@ -223,6 +226,7 @@ class _Draft:
             protected=_truth(one, annotations, PRUNE, default=True) is False,
             adopt=_truth(one, annotations, ADOPT, default=False),
             renew=_truth(one, annotations, RENEW, default=False),
+            vanishes=_vanishes(rid, data),
             lines=_lines(one, rid),
         )
 
@@ -342,6 +346,21 @@ def _wave(one: Manifest, annotations: Mapping[str, Any]) -> int:
             f"{WAVE} is no whole number", "metadata", "annotations", WAVE, hint='write "1" or "-1"'
         )
     return wave
+
+
+def _propagation(one: Manifest, annotations: Mapping[str, Any]) -> None:
+    written = annotations.get(PROPAGATION, PROPAGATIONS[0])
+    if written not in PROPAGATIONS:
+        hint = words.suggestion(str(written), PROPAGATIONS) or f"write {' or '.join(PROPAGATIONS)}"
+        raise one.invalid(
+            f"{PROPAGATION} cannot be {written}", "metadata", "annotations", PROPAGATION, hint=hint
+        )
+
+
+def _vanishes(rid: resource.ResourceId, data: Mapping[str, Any]) -> bool:
+    """A Job that is told to be removed when it is done."""
+    spec = data.get("spec")
+    return rid.kind == kinds.JOB and isinstance(spec, Mapping) and "ttlSecondsAfterFinished" in spec
 
 
 def _truth(one: Manifest, annotations: Mapping[str, Any], name: str, *, default: bool) -> bool:

@@ -37,11 +37,15 @@ class Seen:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Known:
-    """A declaration that is true as long as the digest of what we own stays the same."""
+    """A declaration that is true as long as the digest of what we own stays the same.
+
+    `writers` is kept where a part of the declaration is left to them.
+    """
 
     uid: str
     digest: bytes
     fields: resource.Fields = dataclasses.field(repr=False)
+    writers: Mapping[str, tuple[tuple[str, ...], ...]] | None = None
 
 
 class Mirror:
@@ -100,10 +104,11 @@ class Mirror:
                 if seen is None or not self.is_known(seen):
                     self._tell(rid)
 
-    def applied(self, rid: resource.ResourceId, data: Mapping[str, Any], fields: resource.Fields) -> None:
-        """The answer to an apply of `fields`: they are true of it."""
+    def applied(self, wanted: resource.Resource, data: Mapping[str, Any]) -> None:
+        """The answer to an apply: what is wanted is true of it."""
+        rid = wanted.id
         seen = self.look_at(rid, data)
-        self.learn(rid, seen, fields)
+        self.learn(rid, seen, wanted.fields, owned.writers(data["metadata"]) if wanted.left else None)
         before = self._seen.get(rid)
         if (before is None or before.version < seen.version) and self._gone.get(rid, -1) < seen.version:
             seen.data = None
@@ -164,9 +169,15 @@ class Mirror:
             if rid not in there:
                 self.drop(rid, version)
 
-    def learn(self, rid: resource.ResourceId, seen: Seen, fields: resource.Fields) -> None:
-        """`fields` are true of what was just seen."""
-        self._known[rid] = Known(seen.uid, seen.digest, fields)
+    def learn(
+        self,
+        rid: resource.ResourceId,
+        seen: Seen,
+        fields: resource.Fields,
+        writers: Mapping[str, tuple[tuple[str, ...], ...]] | None = None,
+    ) -> None:
+        """`fields` are true of what was just seen; `writers` where they are not all that is declared."""
+        self._known[rid] = Known(seen.uid, seen.digest, fields, writers)
         kept = self._seen.get(rid)
         if kept is not None and kept.digest == seen.digest:
             kept.data = None
@@ -181,10 +192,12 @@ class Mirror:
         known = self._known.get(seen.id)
         if known is not None and known.digest == seen.digest and known.uid == seen.uid:
             fields: resource.Fields = known.fields
+            writers = known.writers or {}
         else:
             fields = shaping.fields(seen.id, seen.data or {})
+            writers = owned.writers((seen.data or {}).get("metadata") or {}) if seen.managers else {}
         return resource.LiveResource(
-            seen.id, fields, seen.mark, seen.health, seen.uid, managers=seen.managers
+            seen.id, fields, seen.mark, seen.health, seen.uid, managers=seen.managers, writers=writers
         )
 
     def forget(self, rid: resource.ResourceId) -> None:

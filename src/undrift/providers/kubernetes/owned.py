@@ -39,6 +39,49 @@ def others(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted({name for name in found if name and name != MANAGER}))
 
 
+def writers(metadata: Mapping[str, Any]) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """Which fields others wrote: paths by writer, who is called `manager`, or `manager/subresource`.
+
+    What is written of a status is nobody's declaration and left out.
+    """
+    found: dict[str, tuple[tuple[str, ...], ...]] = {}
+    for entry in metadata.get("managedFields") or ():
+        manager, part = str(entry.get("manager") or ""), str(entry.get("subresource") or "")
+        own = manager == MANAGER and entry.get("operation") == "Apply"
+        if manager and not own and part != "status":
+            name = f"{manager}/{part}" if part else manager
+            found[name] = (*found.get(name, ()), *_leaves(entry.get("fieldsV1") or {}, ()))
+    return found
+
+
+def ours(metadata: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """The paths that we applied."""
+    found = by_us(metadata)
+    yield from _leaves(found[1], ()) if found is not None else ()
+
+
+def _leaves(trie: _Trie, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The paths of a trie, items of lists by their names, as plans show them."""
+    for step, below in trie.items():
+        if step == _SELF:
+            continue
+        here = (*path, _shown(step))
+        if below and below.keys() != {_SELF}:
+            yield from _leaves(below, here)
+        elif here[0] != "status":
+            yield here
+
+
+def _shown(step: str) -> str:
+    kind, _, name = step.partition(":")
+    if kind == "f":
+        return name
+    told = _told(name)
+    if isinstance(told, Mapping):
+        told = told.get("name", next(iter(told.values()), ""))
+    return str(told)
+
+
 def digest(data: Mapping[str, Any], key: bytes) -> bytes:
     """A keyed digest of the values of the fields that we own, as they are now."""
     found = by_us(data.get("metadata") or {})

@@ -50,6 +50,8 @@ class Previewer:
         for rid, wanted in situation.desired.resources.items():
             found = situation.live.resources.get(rid)
             if found is None:
+                if _is_done(wanted, situation):
+                    continue
                 changed.append(wanted)
                 if _tries_new(situation) and self._can_try(wanted, situation):
                     doubtful.append((wanted, None))
@@ -100,7 +102,7 @@ class Previewer:
         self, wanted: resource.Resource, found: resource.LiveResource, situation: plan.Situation
     ) -> bool:
         """Whether it is in order without asking; then it is remembered."""
-        fields = _without_ignored(wanted, situation)
+        fields = _without_ignored(wanted, found, situation)
         if found.fields == fields:
             return True
         seen = self._cluster.mirror.get(wanted.id)
@@ -110,8 +112,20 @@ class Previewer:
             return False
         if not owned.agrees(seen.data, hiding.reveal(fields)):
             return False
-        self._cluster.mirror.learn(wanted.id, seen, wanted.fields if fields == wanted.fields else fields)
+        self._learn(wanted, found, seen, fields)
         return True
+
+    def _learn(
+        self,
+        wanted: resource.Resource,
+        found: resource.LiveResource,
+        seen: mirror.Seen,
+        fields: resource.Fields,
+    ) -> None:
+        whole = fields == wanted.fields
+        self._cluster.mirror.learn(
+            wanted.id, seen, wanted.fields if whole else fields, None if whole else found.writers
+        )
 
     async def _try(
         self,
@@ -150,14 +164,17 @@ class Previewer:
     ) -> tuple[plan.Difference, ...]:
         """What an apply would change of a resource that is there."""
         kind = (await self._cluster.served()).find(wanted.id)
-        fields = _without_ignored(wanted, situation) if found is not None else wanted.fields
-        declared = _with_fields(wanted, fields)
-        by = writing.mark(declared, situation.owner, _REVISION, "")
-        given = writing.body(declared, by, found.uid if found is not None else None)
+        by = writing.mark(wanted, situation.owner, _REVISION, "")
         if found is None:
+            given = writing.body(wanted, by, None)
             await writing.apply(self._cluster.api, kind, wanted.id, given, dry=True)
             return ()
+        fields = _without_ignored(wanted, found, situation)
+        declared = dataclasses.replace(wanted, fields=fields, left=_ignored(found, situation))
         live = self._cluster.mirror.get(wanted.id)
+        if declared.left and (live is None or live.data is None):
+            live = await self._look(wanted.id)
+        given = writing.body(declared, by, found.uid, live.data if live is not None else None)
         for _ in range(_TRIES):
             answer = await writing.apply(self._cluster.api, kind, wanted.id, given, dry=True)
             if live is None or live.data is None or live.version != _version(answer):
@@ -169,7 +186,7 @@ class Previewer:
         before = shaping.fields(wanted.id, live.data)
         told = tuple(shaping.differences(before, shaping.fields(wanted.id, answer)))
         if not told and found.mark is not None and found.mark.names == wanted.id:
-            self._cluster.mirror.learn(wanted.id, live, fields)
+            self._learn(wanted, found, live, fields)
         return told
 
     async def _look(self, rid: resource.ResourceId) -> mirror.Seen | None:
@@ -197,6 +214,17 @@ def _tries_new(situation: plan.Situation) -> bool:
     return not automatic or any(entry.state is confirmed for entry in situation.inventory.entries.values())
 
 
+def _is_done(wanted: resource.Resource, situation: plan.Situation) -> bool:
+    """Whether something that goes away by itself did: it is not going to be made again."""
+    entry = situation.inventory.entries.get(wanted.id)
+    return (
+        wanted.vanishes
+        and entry is not None
+        and entry.state is inventory.EntryState.CONFIRMED
+        and entry.fingerprint == digesting.fingerprint(wanted.fields, situation.key)
+    )
+
+
 def _is_asked_for(wanted: resource.Resource, found: resource.LiveResource, situation: plan.Situation) -> bool:
     """Whether a plan could touch it: it is ours, or is to be taken over."""
     if owning.standing(found, situation) in _OWNED or wanted.adopt:
@@ -206,13 +234,15 @@ def _is_asked_for(wanted: resource.Resource, found: resource.LiveResource, situa
     return taken or comparing.matches(subject.policy.adopt, wanted.id)
 
 
-def _without_ignored(wanted: resource.Resource, situation: plan.Situation) -> resource.Fields:
-    ignored = comparing.ignored_paths(situation.application.policy.ignore, wanted.id)
-    return comparing.without(wanted.fields, ignored)
+def _ignored(found: resource.LiveResource, situation: plan.Situation) -> tuple[tuple[str, ...], ...]:
+    subject, can = situation.application, situation.capabilities
+    return comparing.left_alone(subject.policy.ignore, can.yields_to, found)
 
 
-def _with_fields(wanted: resource.Resource, fields: resource.Fields) -> resource.Resource:
-    return resource.Resource(wanted.id, fields, wanted.origin, protected=wanted.protected)
+def _without_ignored(
+    wanted: resource.Resource, found: resource.LiveResource, situation: plan.Situation
+) -> resource.Fields:
+    return comparing.without(wanted.fields, _ignored(found, situation))
 
 
 def _version(answer: Mapping[str, Any]) -> int:

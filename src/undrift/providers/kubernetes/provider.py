@@ -189,6 +189,7 @@ _CAPABILITIES: Final = target.Capabilities(
     dry_run=True,
     compare_and_set=True,
     partial=True,
+    yields_to=kinds.AUTOSCALERS,
     tells_health=True,
     kind_order=kinds.ORDER,
     kind_last=kinds.LATE,

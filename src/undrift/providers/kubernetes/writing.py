@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from undrift.engine import comparing
 from undrift.model import inventory, resource
 from undrift.providers.kubernetes import client, discovery, hiding, kinds, marks, owned
 
@@ -25,9 +26,20 @@ def mark(
     return inventory.Mark(owner.agent, owner.application, wanted.id, revision, fingerprint, wanted.protected)
 
 
-def body(wanted: resource.Resource, by: inventory.Mark, uid: str | None) -> dict[str, Any]:
-    """What is applied; `uid` is that of the resource to change, None for one that must not exist yet."""
+def body(
+    wanted: resource.Resource, by: inventory.Mark, uid: str | None, live: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What is applied; `uid` is that of the resource to change, None for one that must not exist yet.
+
+    `live` is what is there, needed where something declared is left to others: until somebody else wrote it, it
+    keeps its value through us. An apply that leaves out what only we own would remove it.
+    """
     fields = hiding.reveal(wanted.fields)
+    if live is not None and wanted.left:
+        written = {path for paths in owned.writers(live["metadata"]).values() for path in paths}
+        for path in owned.ours(live["metadata"]):
+            if path not in written and any(comparing.covers(pattern, path) for pattern in wanted.left):
+                _keep(fields, live, path)
     metadata = dict(fields.pop("metadata", None) or {})
     metadata["name"] = wanted.id.name
     if wanted.id.namespace:
@@ -39,6 +51,27 @@ def body(wanted: resource.Resource, by: inventory.Mark, uid: str | None) -> dict
     metadata["labels"] = {**(metadata.get("labels") or {}), marks.LABEL: marks.label(by.application)}
     metadata["annotations"] = {**(metadata.get("annotations") or {}), marks.ANNOTATION: marks.write(by)}
     return {**fields, "kind": kinds.split(wanted.id.kind)[0], "metadata": metadata}
+
+
+def _keep(fields: dict[str, Any], live: Mapping[str, Any], path: tuple[str, ...]) -> None:
+    """Put the live value at a path into what is applied, where all that is around it is in there."""
+    here: Any = fields
+    there: Any = live
+    for step in path[:-1]:
+        here, there = _below(here, step), _below(there, step)
+    if isinstance(here, dict) and isinstance(there, Mapping) and path[-1] in there:
+        here.setdefault(path[-1], there[path[-1]])
+
+
+def _below(data: Any, step: str) -> Any:
+    if isinstance(data, Mapping):
+        return data.get(step)
+    named = (
+        (item for item in data if isinstance(item, Mapping) and item.get("name") == step)
+        if isinstance(data, list)
+        else ()
+    )
+    return next(iter(named), None)
 
 
 async def apply(
