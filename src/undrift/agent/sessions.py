@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection
 
@@ -22,25 +23,27 @@ class Place:
         self.declared = declared
         self.provider = provider
         self._secrets = secrets
-        self._idle: list[interfaces.Session] = []
+        self._idle: dict[str, list[interfaces.Session]] = defaultdict(list)
         self._scopes: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @contextlib.asynccontextmanager
-    async def session(self) -> AsyncIterator[interfaces.Session]:
-        """A session for the time of a block; one that failed is not used again."""
-        session = self._idle.pop() if self._idle else await self.connect()
+    async def session(self, account: str = "") -> AsyncIterator[interfaces.Session]:
+        """A session for the time of a block, which acts as `account`; one that failed is not used again."""
+        idle = self._idle[account]
+        session = idle.pop() if idle else await self.connect(account)
         try:
             yield session
         except BaseException:
             await session.close()
             raise
-        self._idle.append(session)
+        idle.append(session)
 
-    async def connect(self) -> interfaces.Session:
-        """A new session. Raises `TargetUnavailable`."""
+    async def connect(self, account: str = "") -> interfaces.Session:
+        """A new session. Raises `TargetUnavailable`, and what `acting` raises."""
+        place = acting(self.declared, account, self.provider)
         try:
             async with asyncio.timeout(_CONNECT):
-                return await self.provider.connect(self.declared, self._secrets)
+                return await self.provider.connect(place, self._secrets)
         except TimeoutError as late:
             raise errors.TargetUnavailable(
                 f"{self.declared.name} does not answer in {_CONNECT:g} s"
@@ -48,8 +51,9 @@ class Place:
 
     async def drop(self) -> None:
         """Close what is idle: the target may be another one behind the same address."""
-        while self._idle:
-            await self._idle.pop().close()
+        for idle in self._idle.values():
+            while idle:
+                await idle.pop().close()
 
     @contextlib.asynccontextmanager
     async def scopes(self, names: Collection[str]) -> AsyncIterator[None]:
@@ -58,3 +62,17 @@ class Place:
             for name in sorted(names):
                 await stack.enter_async_context(self._scopes[name])
             yield
+
+
+def acting(place: target.Target, account: str, provider: interfaces.Provider) -> target.Target:
+    """A target that is acted on as `account`. Raises `ConfigInvalid` where the layer knows no such thing."""
+    if not account:
+        return place
+    if not provider.capabilities(place).accounts:
+        raise errors.ConfigInvalid(
+            f"nobody can act as {account} on {place.name}",
+            origin=place.origin,
+            why=f"{place.provider} knows no other account than that of its credentials",
+            hint="remove spec.account of the application",
+        )
+    return dataclasses.replace(place, account=account)

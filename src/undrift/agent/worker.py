@@ -67,7 +67,7 @@ class Worker:
         )
         try:
             place = self._place(known.application)
-            async with place.session() as session:
+            async with place.session(known.application.account) as session:
                 told = await reconciling.reconcile(subject, self._world(known, place, session, lease), name)
                 _unless_broken(told)
                 return told

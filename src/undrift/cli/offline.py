@@ -12,7 +12,7 @@ from typing import Any
 
 import undrift
 from undrift import errors, interfaces, plugins
-from undrift.agent import shapes
+from undrift.agent import sessions, shapes
 from undrift.cli import checkouts
 from undrift.config import configuration
 from undrift.engine import reconciling, settling
@@ -136,7 +136,8 @@ class _Planner:
         place = self._found.targets[subject.target]
         provider = self._registry.provider(place.provider)
         database = memory.MemoryDatabase()
-        session = await provider.connect(place, credentials.EnvironmentSecrets())
+        acting = sessions.acting(place, subject.account, provider)
+        session = await provider.connect(acting, credentials.EnvironmentSecrets())
         try:
             return await reconciling.reconcile(
                 reconciling.Subject(

@@ -149,6 +149,10 @@ class ApplicationSpec(part.Part):
     renderer: RendererPart = part.said("How the files become documents.", default=RendererPart())
     target: fields.Name = part.said("The Target it is applied to.")
     namespace: fields.Text = part.said("The namespace of resources that do not name theirs.", default="")
+    account: fields.Text = part.said(
+        "As whom changes are made on the target, where the layer can do that; left out: as its credentials say.",
+        default="",
+    )
     interval: fields.Duration = part.said(
         "How often the target is looked at where it cannot tell.", default=300.0
     )
@@ -185,6 +189,10 @@ class ProjectSpec(part.Part):
     targets: tuple[fields.Glob, ...] = part.said("Names of targets.", default=("*",))
     namespaces: tuple[fields.Glob, ...] = part.said("Namespaces of resources.", default=("*",))
     kinds: tuple[fields.Glob, ...] = part.said("Kinds of resources.", default=("*",))
+    accounts: tuple[fields.Glob, ...] = part.said(
+        "Accounts of targets that changes are made as; an application that names none has an empty one.",
+        default=("*",),
+    )
     deletion_policy: part.DELETION | None = part.said(
         "For applications that leave Git and do not say it themselves.", default=None
     )

@@ -54,6 +54,7 @@ def to_application(
         policy=to_policy(_over(spec.policy, above.defaults.policy)),
         project=spec.project,
         namespace=spec.namespace,
+        account=spec.account,
         interval=spec.interval if own_interval else above.defaults.interval or spec.interval,
         depends_on=spec.depends_on,
         moved_from=spec.moved_from,
@@ -114,7 +115,14 @@ def to_project(found: documents.Project, origin: errors.Origin) -> application.P
     spec = found.spec
     policy = application.DeletionPolicy(spec.deletion_policy) if spec.deletion_policy else None
     return application.Project(
-        found.metadata.name, spec.sources, spec.targets, spec.namespaces, spec.kinds, policy, origin
+        name=found.metadata.name,
+        sources=spec.sources,
+        targets=spec.targets,
+        namespaces=spec.namespaces,
+        kinds=spec.kinds,
+        accounts=spec.accounts,
+        deletion_policy=policy,
+        origin=origin,
     )
 
 

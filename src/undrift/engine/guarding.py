@@ -129,14 +129,19 @@ def _empty(considered: Considered) -> Iterator[errors.GuardError]:
         )
 
 
-def _project(considered: Considered) -> Iterator[errors.GuardError]:
-    subject, project = considered.application, considered.surroundings.project
-    named = {subject.source.name, considered.surroundings.source_url} - {""}
+def forbidden(
+    subject: application.Application, around: interfaces.Surroundings, desired: resource.DesiredState
+) -> Iterator[errors.ProjectForbids]:
+    """What its project does not allow an application: known before anything is asked of the target."""
+    project = around.project
+    named = {subject.source.name, around.source_url} - {""}
     if named and not any(_any(project.sources, name) for name in named):
-        yield _forbidden(subject, f"source {subject.source.name or considered.surroundings.source_url}")
+        yield _forbidden(subject, f"source {subject.source.name or around.source_url}")
     if not _any(project.targets, subject.target):
         yield _forbidden(subject, f"target {subject.target}")
-    for rid, wanted in considered.desired.resources.items():
+    if not _any(project.accounts, subject.account):
+        yield _forbidden(subject, f"account {subject.account or 'of the target itself'}")
+    for rid, wanted in desired.resources.items():
         if not _any(project.kinds, rid.kind):
             yield _forbidden(subject, f"kind {rid.kind}", wanted)
         if rid.namespace and not _any(project.namespaces, rid.namespace):
@@ -254,7 +259,6 @@ _ALWAYS: tuple[_Guard, ...] = (
     _held_back,
     _empty,
     _contested,
-    _project,
     _windows,
     _dependencies,
 )

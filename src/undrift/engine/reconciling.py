@@ -160,6 +160,11 @@ class _Story:
         self, chosen: choosing.Candidate, kitchen: rendering.Kitchen
     ) -> record.Reconciliation:
         """From what is to be to what is."""
+        stops = tuple(
+            guarding.forbidden(self.application, self.subject.surroundings, chosen.prepared.desired)
+        )
+        if stops:
+            return self._forbidden(chosen, stops)
         situation, live = await self._situation(chosen.prepared)
         found = await self._plan(situation)
         verdict = await self._guard(found, situation, chosen.held_back)
@@ -167,6 +172,24 @@ class _Story:
         if self.subject.dry or not verdict.go or not found.waves:
             return self._quiet(found, verdict, situation, chosen)
         return await self._apply(found, situation, chosen, kitchen)
+
+    def _forbidden(
+        self, chosen: choosing.Candidate, stops: tuple[errors.ProjectForbids, ...]
+    ) -> record.Reconciliation:
+        """The project stands in the way: the target is not even looked at."""
+        prepared = chosen.prepared
+        self._tell(
+            plan=plan.Plan(
+                self.application.name, prepared.lock, "", owned=len(self.subject.memory.inventory.entries)
+            ),
+            verdict=plan.Verdict(stops),
+            desired=prepared.desired,
+            beside=prepared.beside,
+            health=health.UNKNOWN,
+            ending=record.Ending.WAITING if chosen.failure is None else record.Ending.FAILED,
+            warnings=prepared.desired.warnings,
+        )
+        return self.told
 
     def failed(self, error: errors.UndriftError) -> record.Reconciliation:
         """The reconcile as it ended with an error in the present phase."""

@@ -132,6 +132,7 @@ class Application:
     `name` is its identity; `moved_from` are names it had before. `takes_from` names applications whose
     resources it may take over in one step. `decommissioned` is set by the agent for an application whose
     document left Git while it still owns something. `generator` names the ApplicationGenerator that made it.
+    `account` is as whom changes are made on the target; "" is as the target's own credentials say.
     """
 
     name: str
@@ -141,6 +142,7 @@ class Application:
     policy: Policy = Policy()
     project: str = "default"
     namespace: str = ""
+    account: str = ""
     interval: float = 300.0
     depends_on: tuple[str, ...] = ()
     moved_from: tuple[str, ...] = ()
@@ -157,7 +159,8 @@ class Application:
 class Project:
     """What applications of a project may use (`kind: Project`): globs; an empty tuple allows nothing.
 
-    `sources` match URLs or names, `targets` names, `namespaces` and `kinds` those of resources.
+    `sources` match URLs or names, `targets` names, `namespaces` and `kinds` those of resources, `accounts` those
+    that changes may be made as.
     """
 
     name: str
@@ -165,6 +168,7 @@ class Project:
     targets: tuple[str, ...] = ("*",)
     namespaces: tuple[str, ...] = ("*",)
     kinds: tuple[str, ...] = ("*",)
+    accounts: tuple[str, ...] = ("*",)
     deletion_policy: DeletionPolicy | None = None
     origin: errors.Origin | None = dataclasses.field(default=None, compare=False)
 

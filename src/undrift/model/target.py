@@ -28,7 +28,7 @@ class Capabilities:
     kinds are as they will be when their change returns: what needs them need not wait for their health. With
     `tells_health` its watch tells when something gets well, so that nobody has to wait for it. With
     `partial` only what is declared of a resource is written, and an ignored field is left out; else it is whole.
-    `yields_to` are globs on writers whose fields are left alone unless they are nobody else's.
+    With `accounts` a session may act as somebody else than its credentials say. `yields_to` are globs on writers whose fields are left alone unless they are nobody else's.
     """
 
     watch: bool = False
@@ -41,6 +41,7 @@ class Capabilities:
     kind_order: tuple[str, ...] = ()
     kind_last: tuple[str, ...] = ()
     partial: bool = False
+    accounts: bool = False
     yields_to: tuple[str, ...] = ()
     tells_health: bool = False
     data_kinds: frozenset[str] = frozenset()
@@ -51,13 +52,17 @@ class Capabilities:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Target:
-    """A declared target (`kind: Target`): provider kind, the agent that serves it, the provider's settings."""
+    """A declared target (`kind: Target`): provider kind, the agent that serves it, the provider's settings.
+
+    `account` is as whom a session makes its changes there; "" is as the credentials in the settings say.
+    """
 
     name: str
     provider: str
     agent: str = ""
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    account: str = ""
     file: str = ""
     origin: errors.Origin | None = dataclasses.field(default=None, compare=False)
 

@@ -32,11 +32,12 @@ class World:
     sources: dict[str, hosts.Files] = dataclasses.field(default_factory=dict)
     cache: rendering.Cache = dataclasses.field(default_factory=dict)
     agent: str = "agent"
+    account: str = ""
 
     @property
     def place(self) -> target.Target:
         settings = {"kubeconfig": str(self.plane.kubeconfig()), **self.settings}
-        return target.Target("here", "kubernetes", settings=settings)
+        return target.Target("here", "kubernetes", settings=settings, account=self.account)
 
     async def connect(self) -> interfaces.Session:
         if self.session is None:

@@ -20,18 +20,23 @@ from undrift.model import application, health, record, resource
         (application.Project("p", targets=()), ["UD603"]),
         (application.Project("p", kinds=("Service",)), ["UD603"]),
         (application.Project("p", namespaces=("web-*",)), ["UD603"]),
+        (application.Project("p", accounts=("robot-*",)), ["UD603"]),
+        (application.Project("p", accounts=("robot-*", "")), []),
     ],
 )
 def test_projects_are_enforced(
     project: application.Project, code: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which sources, targets, kinds and namespaces an application may use."""
+    """Which sources, targets, kinds, namespaces and accounts an application may use; else nobody even looks."""
     world, tenant = story()
     tenant.source.commit(dataclasses.replace(file(resource.ResourceId("File", "shop", "a"))))
     around = interfaces.Surroundings(project=project, source_url="https://example.org/x", now=history.NOW)
     monkeypatch.setattr(history, "AROUND", around)
 
-    assert codes(told(world)) == code
+    found = told(world)
+
+    assert codes(found) == code
+    assert (found.live is None) is bool(code)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _PATCH: Final = "application/json-patch+json"
 
 
-async def take_over(shared: cluster.Cluster, live: resource.LiveResource) -> None:
+async def take_over(shared: cluster.Cluster, live: resource.LiveResource, account: str = "") -> None:
     """Make the fields of other tools ours; nothing else changes. Raises a `TargetError`."""
     data = await shared.find(live.id)
     if data is None or data["metadata"].get("uid") != live.uid:
@@ -42,7 +42,12 @@ async def take_over(shared: cluster.Cluster, live: resource.LiveResource) -> Non
     kind = (await shared.served()).find(live.id)
     path = kind.path(namespace=live.id.namespace, name=live.id.name)
     request = client.Request(
-        "PATCH", path, f"taking over {live.id}", body=orjson.dumps(steps), content=_PATCH
+        "PATCH",
+        path,
+        f"taking over {live.id}",
+        body=orjson.dumps(steps),
+        content=_PATCH,
+        account=account,
     )
     await shared.api.send(request)
 

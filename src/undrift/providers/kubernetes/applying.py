@@ -29,10 +29,11 @@ _MERGE: Final = "application/merge-patch+json"
 
 
 class Applier:
-    """Changes for one session; what it is told in return goes to the mirror at once."""
+    """Changes for one session, made as `account`; what it is told in return goes to the mirror at once."""
 
-    def __init__(self, shared: cluster.Cluster) -> None:
+    def __init__(self, shared: cluster.Cluster, account: str = "") -> None:
         self._cluster = shared
+        self._account = account
 
     async def apply(self, change: plan.Change, owner: inventory.Owner, revision: str) -> None:
         """See `interfaces.Session`."""
@@ -46,7 +47,7 @@ class Applier:
         new = change.action in (plan.Action.CREATE, plan.Action.RECREATE)
         uid = None if new or change.live is None else change.live.uid
         if change.action is plan.Action.ADOPT and change.live is not None:
-            await adopting.take_over(self._cluster, change.live)
+            await adopting.take_over(self._cluster, change.live, self._account)
         await self._write(change, owner, revision, uid)
 
     async def _write(
@@ -59,9 +60,8 @@ class Applier:
         before = await self._cluster.find(wanted.id) if wanted.left and uid else None
         by = writing.mark(wanted, owner, revision, change.fingerprint)
         with self._cluster.mirror.writing(wanted.id):
-            answer = await writing.apply(
-                self._cluster.api, kind, wanted.id, writing.body(wanted, by, uid, before)
-            )
+            given = writing.body(wanted, by, uid, before)
+            answer = await writing.apply(self._cluster.api, kind, wanted.id, given, account=self._account)
             self._cluster.mirror.applied(wanted, answer)
 
     async def _kind(self, rid: resource.ResourceId) -> discovery.Api:
@@ -85,7 +85,7 @@ class Applier:
             "preconditions": {"uid": live.uid},
         }
         with self._cluster.mirror.writing(live.id):
-            answer = await self._cluster.api.forget(path, options, f"deleting {live.id}")
+            answer = await self._cluster.api.forget(path, options, f"deleting {live.id}", self._account)
             if answer is not None and _is_leaving(answer, live.uid):
                 await self._until_gone(live)
             self._cluster.mirror.forget(live.id)
@@ -114,6 +114,7 @@ class Applier:
             params={"fieldManager": owned.MANAGER},
             body=orjson.dumps({"metadata": {**gone, "uid": live.uid}}),
             content=_MERGE,
+            account=self._account,
         )
         await self._cluster.api.send(request)
         self._cluster.mirror.forget(live.id)

@@ -34,7 +34,10 @@ _LARGE: Final = 1 << 19
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Request:
-    """One request: `doing` says for people what it is for, `deadline` is seconds for all of it."""
+    """One request: `doing` says for people what it is for, `deadline` is seconds for all of it.
+
+    `account` is as whom it is made; "" is as the connection says.
+    """
 
     method: str
     path: str
@@ -44,6 +47,7 @@ class Request:
     content: str = JSON
     accept: str = JSON
     deadline: float = _DEADLINE
+    account: str = ""
 
 
 class Client:
@@ -71,9 +75,10 @@ class Client:
         """The data at a path, or None when there is nothing. Any other failure is raised: it is no absence."""
         return await self._send_or_miss(Request("GET", path, f"reading {path}", accept=accept))
 
-    async def forget(self, path: str, options: Any, doing: str) -> Any | None:
+    async def forget(self, path: str, options: Any, doing: str, account: str = "") -> Any | None:
         """Delete what is at a path; None when nothing was. Raises a `TargetError`."""
-        return await self._send_or_miss(Request("DELETE", path, doing, body=orjson.dumps(options)))
+        body = orjson.dumps(options)
+        return await self._send_or_miss(Request("DELETE", path, doing, body=body, account=account))
 
     async def send(self, asked: Request) -> Any:
         """One request and its answer. Raises a `TargetError`.
@@ -122,7 +127,7 @@ class Client:
             self._connection.server + asked.path,
             params=asked.params,
             data=_body(asked.body),
-            headers=await self._headers(asked.accept, content),
+            headers=await self._headers(asked.accept, content, asked.account),
             ssl=self._identity.trust(),
             server_hostname=self._connection.server_name or None,
             proxy=self._proxy,
@@ -158,12 +163,15 @@ class Client:
             async for line in _lines(answer.content):
                 yield line
 
-    async def _headers(self, accept: str, content: str) -> multidict.CIMultiDict[str]:
+    async def _headers(self, accept: str, content: str, account: str = "") -> multidict.CIMultiDict[str]:
         made = multidict.CIMultiDict(await self._identity.headers())
         made["Accept"] = accept
         made["Accept-Encoding"] = "identity"
         if content:
             made["Content-Type"] = content
+        if account:
+            made["Impersonate-User"] = account
+            return made
         for group in self._identity.groups:
             made.add("Impersonate-Group", group)
         return made

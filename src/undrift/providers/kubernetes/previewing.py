@@ -37,10 +37,11 @@ _TRIES: Final = 3
 
 
 class Previewer:
-    """Asks for one session."""
+    """Asks for one session, as `account`: what that may not do is refused here already."""
 
-    def __init__(self, shared: cluster.Cluster) -> None:
+    def __init__(self, shared: cluster.Cluster, account: str = "") -> None:
         self._cluster = shared
+        self._account = account
 
     async def preview(self, situation: plan.Situation) -> plan.Previews:
         """See `interfaces.Session`. Raises what the server refuses, all at once."""
@@ -167,7 +168,7 @@ class Previewer:
         by = writing.mark(wanted, situation.owner, _REVISION, "")
         if found is None:
             given = writing.body(wanted, by, None)
-            await writing.apply(self._cluster.api, kind, wanted.id, given, dry=True)
+            await writing.apply(self._cluster.api, kind, wanted.id, given, dry=True, account=self._account)
             return ()
         fields = _without_ignored(wanted, found, situation)
         declared = dataclasses.replace(wanted, fields=fields, left=_ignored(found, situation))
@@ -176,7 +177,9 @@ class Previewer:
             live = await self._look(wanted.id)
         given = writing.body(declared, by, found.uid, live.data if live is not None else None)
         for _ in range(_TRIES):
-            answer = await writing.apply(self._cluster.api, kind, wanted.id, given, dry=True)
+            answer = await writing.apply(
+                self._cluster.api, kind, wanted.id, given, dry=True, account=self._account
+            )
             if live is None or live.data is None or live.version != _version(answer):
                 live = await self._look(wanted.id)
             if live is not None and live.data is not None and live.version == _version(answer):

@@ -121,8 +121,8 @@ class KubernetesSession:
         self._place = place
         self._cluster = opened.cluster
         self._observer = observing.Observer(opened.cluster, opened.strangers, opened.explainer)
-        self._previewer = previewing.Previewer(opened.cluster)
-        self._applier = applying.Applier(opened.cluster)
+        self._previewer = previewing.Previewer(opened.cluster, place.account)
+        self._applier = applying.Applier(opened.cluster, place.account)
         self._closed = False
 
     async def discover(self) -> target.Facts:
@@ -189,6 +189,7 @@ _CAPABILITIES: Final = target.Capabilities(
     dry_run=True,
     compare_and_set=True,
     partial=True,
+    accounts=True,
     yields_to=kinds.AUTOSCALERS,
     tells_health=True,
     kind_order=kinds.ORDER,

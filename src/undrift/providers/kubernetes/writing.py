@@ -81,8 +81,9 @@ async def apply(
     given: Mapping[str, Any],
     *,
     dry: bool = False,
+    account: str = "",
 ) -> dict[str, Any]:
-    """Apply a body, or ask what that would come to. Raises a `TargetError`."""
+    """Apply a body as `account`, or ask what that would come to. Raises a `TargetError`."""
     version = str(given["apiVersion"]).rpartition("/")[2]
     params = {"fieldManager": owned.MANAGER, "force": "true", "fieldValidation": "Strict"}
     if dry:
@@ -94,6 +95,7 @@ async def apply(
         params=params,
         body=orjson.dumps(given),
         content=client.APPLY,
+        account=account,
     )
     answer: dict[str, Any] = await api.send(request)
     return answer
