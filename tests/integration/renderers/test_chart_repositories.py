@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import datetime
 import functools
 import http.server
-import ipaddress
 import json
 import pathlib
 import socket
@@ -17,12 +15,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from tests import peers
+from tests import certificates, peers
 from tests.integration.renderers import conftest
 from undrift import errors
 from undrift.renderers import helm as renderer
@@ -125,8 +119,9 @@ class Registry:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.host = f"127.0.0.1:{probe.getsockname()[1]}"
-        self.ca = folder / "ca.pem"
-        self._certify()
+        authority = certificates.Authority()
+        self.ca = authority.write(folder / "ca.pem")
+        certificate, key = authority.server().write(folder, "server")
         (folder / "htpasswd").write_text(f"ada:{HASHED}\n")
         config = {
             "version": "0.1",
@@ -135,34 +130,13 @@ class Registry:
             "auth": {"htpasswd": {"realm": "here", "path": str(folder / "htpasswd")}},
             "http": {
                 "addr": self.host,
-                "tls": {"certificate": str(self.ca), "key": str(folder / "key.pem")},
+                "tls": {"certificate": str(certificate), "key": str(key)},
             },
         }
         (folder / "config.yml").write_text(json.dumps(config))
         login = base64.b64encode(f"ada:{PASSWORD}".encode()).decode()
         self.login = folder / "login.json"
         self.login.write_text(json.dumps({"auths": {self.host: {"auth": login}}}))
-
-    def _certify(self) -> None:
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "our own")])
-        now = datetime.datetime.now(datetime.UTC)
-        made = (
-            x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + datetime.timedelta(days=1))
-            .add_extension(
-                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-                critical=False,
-            )
-            .sign(key, hashes.SHA256())
-        )
-        self.ca.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-        (self.folder / "key.pem").write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Registry]:

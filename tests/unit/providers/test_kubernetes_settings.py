@@ -31,6 +31,20 @@ def test_what_they_mean() -> None:
         ({"kubeconfg": "x"}, "settings.kubeconfg is not a known setting"),
         ({"kubeconfig": {"path": "x"}}, "settings.kubeconfig cannot be used"),
         ({"kubeconfig": {}}, "settings.kubeconfig cannot be used"),
+        ({"kubeconfig": {"secret": "x"}}, "settings.kubeconfig cannot be used"),
+        ({"kubeconfig": {"secret": "a/b", "keys": "x"}}, "settings.kubeconfig.keys is not a known setting"),
+        (
+            {"kubeconfig": {"secret": "a/b", "in": {"contxt": "x"}}},
+            "settings.kubeconfig.in.contxt is not a known",
+        ),
+        (
+            {"kubeconfig": {"secret": "a/b", "in": {"kubeconfig": {"secret": "c/d"}}}},
+            "settings.kubeconfig.in cannot",
+        ),
+        (
+            {"health": {"Thing.example.com": {"healthy": "statos"}}},
+            "settings.health.Thing.example.com.healthy uses",
+        ),
         ({"context": 1}, "settings.context should be text"),
         ({"connections": 0}, "settings.connections"),
         ({"connections": True}, "settings.connections"),

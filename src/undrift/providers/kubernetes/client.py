@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import io
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any, Final
 from urllib import parse, request
 
@@ -51,9 +51,18 @@ class Request:
 
 
 class Client:
-    """Requests to one cluster. `counts` are the requests that were sent, by verb, for metrics."""
+    """Requests to one cluster. `counts` are the requests that were sent, by verb, for metrics.
 
-    def __init__(self, connection: kubeconfig.Connection, connections: int = 16) -> None:
+    `refused` is called whenever the server does not accept our credentials, not even new ones.
+    """
+
+    def __init__(
+        self,
+        connection: kubeconfig.Connection,
+        connections: int = 16,
+        refused: Callable[[], None] | None = None,
+    ) -> None:
+        self._refused = refused
         self._connection = connection
         self._identity = signing_in.Identity(connection)
         self._gate = asyncio.Semaphore(connections)
@@ -112,6 +121,8 @@ class Client:
                 self._identity.forget()
                 renewed = True
                 continue
+            if code == _UNSIGNED and self._refused is not None:
+                self._refused()
             bad += code in _RETRIED
             patient = code == _TOO_MANY or (asked.method == "GET" and bad < _BAD_MOMENTS)
             pause = _pause(code, headers, attempt) if patient else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Collection, Sequence
+import functools
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Final
 
 from undrift import errors, interfaces
@@ -30,7 +31,7 @@ class KubernetesProvider:
     """Implements `interfaces.Provider` for `provider: kubernetes`."""
 
     def __init__(self) -> None:
-        self._clusters: dict[str, _Shared] = {}
+        self._clusters: dict[str, Shared] = {}
 
     def capabilities(self, place: target.Target) -> target.Capabilities:
         """See `interfaces.Provider`."""
@@ -52,34 +53,43 @@ class KubernetesProvider:
     async def connect(self, place: target.Target, secrets: interfaces.SecretResolver) -> interfaces.Session:
         """See `interfaces.Provider`."""
         settings.read(place)
-        known = self._clusters.get(_key(place))
+        key = _key(place)
+        known = self._clusters.get(key)
         if known is None:
-            known = self._clusters[_key(place)] = _Shared(place, secrets)
+            known = self._clusters[key] = Shared(place, secrets, self._forget)
         known.users += 1
         try:
-            return KubernetesSession(self, place, await known.cluster())
+            return KubernetesSession(known, place, await known.cluster())
         except BaseException:
-            await self.leave(place)
+            await known.leave()
             raise
 
-    async def leave(self, place: target.Target) -> None:
-        """A session ended; with the last one the connection does."""
-        known = self._clusters[_key(place)]
-        known.users -= 1
-        if not known.users:
-            del self._clusters[_key(place)]
-            await known.close()
+    def _forget(self, shared: Shared) -> None:
+        """Whoever comes next opens it anew, with the credentials as they are then."""
+        for key, known in list(self._clusters.items()):
+            if known is shared:
+                del self._clusters[key]
 
 
-class _Shared:
+class Shared:
     """One cluster while anybody uses it; opened by whoever comes first."""
 
-    def __init__(self, place: target.Target, secrets: interfaces.SecretResolver) -> None:
+    def __init__(
+        self, place: target.Target, secrets: interfaces.SecretResolver, forget: Callable[[Shared], None]
+    ) -> None:
         self._place = place
         self._secrets = secrets
+        self._forget = functools.partial(forget, self)
         self._opened: Opened | None = None
         self._opening = asyncio.Lock()
         self.users = 0
+
+    async def leave(self) -> None:
+        """A session ended; with the last one the connection does."""
+        self.users -= 1
+        if not self.users:
+            self._forget()
+            await self.close()
 
     async def cluster(self) -> Opened:
         """The cluster, reached and swept. Raises what stands in the way."""
@@ -87,7 +97,7 @@ class _Shared:
             if self._opened is None:
                 connection = await settings.connection(self._place, self._secrets)
                 given = settings.read(self._place)
-                api = client.Client(connection, given.connections)
+                api = client.Client(connection, given.connections, self._forget)
                 made = cluster.Cluster(self._place.name, api, given.health)
                 try:
                     await made.open()
@@ -116,9 +126,8 @@ class Opened:
 class KubernetesSession:
     """Implements `interfaces.Session`; light, for all that is costly is shared."""
 
-    def __init__(self, provider: KubernetesProvider, place: target.Target, opened: Opened) -> None:
-        self._provider = provider
-        self._place = place
+    def __init__(self, shared: Shared, place: target.Target, opened: Opened) -> None:
+        self._shared = shared
         self._cluster = opened.cluster
         self._observer = observing.Observer(opened.cluster, opened.strangers, opened.explainer)
         self._previewer = previewing.Previewer(opened.cluster, place.account)
@@ -177,7 +186,7 @@ class KubernetesSession:
         """See `interfaces.Session`."""
         if not self._closed:
             self._closed = True
-            await self._provider.leave(self._place)
+            await self._shared.leave()
 
 
 def _key(place: target.Target) -> str:

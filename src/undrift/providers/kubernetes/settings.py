@@ -11,7 +11,7 @@ from typing import Any, Final
 from undrift import errors, interfaces
 from undrift.lib import words
 from undrift.model import source, target
-from undrift.providers.kubernetes import expressions, kubeconfig
+from undrift.providers.kubernetes import borrowing, expressions, kubeconfig
 
 _KNOWN: Final = ("kubeconfig", "context", "impersonate", "connections", "health")
 _IN_CLUSTER: Final = pathlib.Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -21,7 +21,8 @@ _MOST_CONNECTIONS: Final = 256
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Settings:
-    """`kubeconfig` says where the credentials are (None: in-cluster, or as kubectl finds them).
+    """`kubeconfig` says where the credentials are (None: in-cluster, or as kubectl finds them); `loan`, which Secret
+    of another cluster holds them.
 
     `context` is one of the kubeconfig's (default: its current one); `user` and `groups` are impersonated;
     `connections` is how many requests may be under way at once; `health` are rules by kind.
@@ -33,6 +34,7 @@ class Settings:
     groups: tuple[str, ...] = ()
     connections: int = _CONNECTIONS
     health: Mapping[str, expressions.Rule] = dataclasses.field(default_factory=dict)
+    loan: borrowing.Loan | None = None
 
 
 def read(place: target.Target) -> Settings:
@@ -43,8 +45,11 @@ def read(place: target.Target) -> Settings:
             wrong.append(
                 _invalid(place, str(name), "is not a known setting", words.suggestion(str(name), _KNOWN))
             )
+    written = given.get("kubeconfig")
+    borrowed = written if isinstance(written, Mapping) and "secret" in written else None
     made = Settings(
-        kubeconfig=_credential(place, given.get("kubeconfig"), wrong),
+        kubeconfig=None if borrowed is not None else _credential(place, written, wrong),
+        loan=_loan(place, borrowed, wrong) if borrowed is not None else None,
         context=_text(place, "context", given.get("context", ""), wrong),
         connections=_connections(place, given.get("connections", _CONNECTIONS), wrong),
     )
@@ -69,6 +74,9 @@ async def connection(place: target.Target, secrets: interfaces.SecretResolver) -
 async def _connection(
     place: target.Target, given: Settings, secrets: interfaces.SecretResolver
 ) -> kubeconfig.Connection:
+    if given.loan is not None:
+        holder = await connection(given.loan.holder, secrets)
+        return await borrowing.borrow(given.loan, holder, place, given.context)
     if given.kubeconfig is not None:
         text = await secrets.resolve(given.kubeconfig)
         folder = _folder(given.kubeconfig.file)
@@ -115,9 +123,49 @@ def _credential(
         if name in {"file", "env"} and isinstance(where, str) and where:
             return source.Credential(file=where) if name == "file" else source.Credential(env=where)
     wrong.append(
-        _invalid(place, "kubeconfig", "cannot be used", "write {file: /path/to/kubeconfig} or {env: NAME}")
+        _invalid(
+            place,
+            "kubeconfig",
+            "cannot be used",
+            "write {file: /path/to/kubeconfig}, {env: NAME} or {secret: namespace/name}",
+        )
     )
     return None
+
+
+def _loan(
+    place: target.Target, value: Mapping[str, Any], wrong: list[errors.UndriftError]
+) -> borrowing.Loan | None:
+    """`secret: namespace/name`, the key in it, and under `in` the settings of the cluster that holds it."""
+    known = ("secret", "key", "in")
+    for name in value:
+        if name not in known:
+            hint = words.suggestion(str(name), known)
+            wrong.append(_invalid(place, f"kubeconfig.{name}", "is not a known setting", hint))
+    namespace, _, name = str(value["secret"]).partition("/")
+    key, around = value.get("key", ""), value.get("in", {})
+    if (
+        not namespace
+        or not name
+        or "/" in name
+        or not isinstance(key, str)
+        or not isinstance(around, Mapping)
+    ):
+        hint = "write {secret: namespace/name, key: name, in: {kubeconfig: {file: …}}}"
+        wrong.append(_invalid(place, "kubeconfig", "cannot be used", hint))
+        return None
+    holder = dataclasses.replace(place, settings=around, account="")
+    try:
+        nested = read(holder)
+    except errors.UndriftError as error:
+        for one in error.parts:
+            name, _, why = one.what.partition("settings.")[2].partition(" ")
+            wrong.append(_invalid(place, f"kubeconfig.in.{name}", why, one.hint))
+        return None
+    if nested.loan is not None:
+        wrong.append(_invalid(place, "kubeconfig.in", "cannot be borrowed itself", "name a kubeconfig there"))
+        return None
+    return borrowing.Loan(namespace, name, key, holder)
 
 
 def _text(place: target.Target, name: str, value: Any, wrong: list[errors.UndriftError]) -> str:
