@@ -208,6 +208,15 @@ class Provider(Protocol):
         """Names of what must not be worked on by two applications at once on this target."""
         ...
 
+    def rights(
+        self, name: str, facts: target.Facts, wanted: Mapping[str, Collection[resource.Resource]]
+    ) -> str:
+        """The least that an agent has to be allowed for these resources, as documents of the layer called `name`.
+
+        `wanted` is by the account that changes them ("" = the agent's own). "" where the layer knows no rights.
+        """
+        ...
+
     async def connect(self, place: target.Target, secrets: SecretResolver) -> Session:
         """Open a session. Raises `TargetUnavailable` or `TargetDenied`."""
         ...

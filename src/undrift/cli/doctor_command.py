@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import sys
 
 import click
@@ -28,16 +29,28 @@ _SIGNS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"
     metavar="FOLDER",
     help="The agent's state folder [default: the one that its socket is in].",
 )
+@click.option(
+    "--rbac",
+    is_flag=False,
+    flag_value=".",
+    metavar="FOLDER",
+    help="Instead, print the least rights that what the checkout in FOLDER declares needs [default: here].",
+)
 @telling.output
 @asking.socket
-def command(output: str, socket: str | None, **given: str | None) -> int:
+def command(output: str, socket: str | None, rbac: str | None, **given: str | None) -> int:
     """Check the machine, the agent, Git and the targets, and say what to do about what is wrong.
 
     Where an agent answers it tells how its sources and targets are. Where none does, Git is asked and the targets
     are looked at from here, with the same settings and variables as `undrift agent` has. Nothing is changed.
 
+    With --rbac nothing is checked: it renders a checkout with your own access to its targets and prints, for each,
+    what an agent would have to be allowed (on Kubernetes ClusterRoles, ready to be applied).
+
     Exit code 0: nothing fails; 3: something does.
     """
+    if rbac is not None:
+        return _rights(pathlib.Path(rbac).absolute(), given["path"])
     from undrift.cli.doctor import checking
 
     worst = telling.Exit.OK
@@ -55,3 +68,10 @@ def command(output: str, socket: str | None, **given: str | None) -> int:
     if output == "json":
         telling.data([finding._asdict() for finding in found])
     return worst
+
+
+def _rights(folder: pathlib.Path, path: str | None) -> int:
+    from undrift.cli.doctor import rights
+
+    click.echo("---\n".join(rights.rights(folder, path)), nl=False)
+    return telling.Exit.OK

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
 import pathlib
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import undrift
@@ -17,7 +19,7 @@ from undrift.cli import checkouts
 from undrift.config import configuration
 from undrift.engine import reconciling, settling
 from undrift.lib import words
-from undrift.model import application, inventory, record
+from undrift.model import application, inventory, record, resource, target
 from undrift.sources import credentials, opening
 from undrift.testing import memory
 
@@ -30,6 +32,41 @@ async def plans(folder: pathlib.Path, path: str | None, only: str | None) -> lis
     Each has `failure`, and unless that is set the parts of `agent.shapes.planned`. What is wrong with the
     configuration is a failure of its own, with an empty `application`.
     """
+    async with _planner(folder, path) as (planner, found):
+        told = await planner.plans(only)
+    shown = [_shown(one) for one in told]
+    if found.errors and only is None:
+        failure = {"phase": "load", **shapes.error(errors.gather(list(found.errors)))}
+        shown.append({"application": "", "failure": failure})
+    return shown
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Declared:
+    """What an application of a checkout declares, for which target, and what is known of that."""
+
+    application: application.Application
+    place: target.Target
+    provider: interfaces.Provider
+    facts: target.Facts
+    desired: resource.DesiredState
+
+
+async def declared(folder: pathlib.Path, path: str | None) -> list[Declared]:
+    """What every application of a checkout declares. Raises what is wrong with any of them, all at once."""
+    async with _planner(folder, path) as (planner, found):
+        told = await planner.plans(None)
+        wrong = [one.failure.error for one in told if one.failure is not None and one.desired is None]
+        if wrong or found.errors:
+            raise errors.gather([*found.errors, *wrong])
+        return list(planner.declared.values())
+
+
+@contextlib.asynccontextmanager
+async def _planner(
+    folder: pathlib.Path, path: str | None
+) -> AsyncIterator[tuple[_Planner, configuration.Configuration]]:
+    """Raises what is wrong with the configuration where no application of it can be used."""
     checkout = checkouts.find(folder, path)
     found = await checkout.read()
     if found.errors and not found.applications:
@@ -37,14 +74,9 @@ async def plans(folder: pathlib.Path, path: str | None, only: str | None) -> lis
     with tempfile.TemporaryDirectory(prefix="undrift-plan-") as place:
         pool = opening.SourcePool(pathlib.Path(place), credentials.EnvironmentSecrets())
         try:
-            told = await _Planner(checkout, found, pool).plans(only)
+            yield _Planner(checkout, found, pool), found
         finally:
             await pool.close()
-    shown = [_shown(one) for one in told]
-    if found.errors and only is None:
-        failure = {"phase": "load", **shapes.error(errors.gather(list(found.errors)))}
-        shown.append({"application": "", "failure": failure})
-    return shown
 
 
 def _shown(told: record.Reconciliation) -> dict[str, Any]:
@@ -66,6 +98,7 @@ class _Planner:
         self._registry = plugins.Registry(checkout.decryptor)
         self._told: dict[str, record.Reconciliation] = {}
         self._key = os.urandom(32)
+        self.declared: dict[str, Declared] = {}
 
     async def plans(self, only: str | None) -> list[record.Reconciliation]:
         wanted = list(self._wanted(only))
@@ -139,7 +172,7 @@ class _Planner:
         acting = sessions.acting(place, subject.account, provider)
         session = await provider.connect(acting, credentials.EnvironmentSecrets())
         try:
-            return await reconciling.reconcile(
+            told = await reconciling.reconcile(
                 reconciling.Subject(
                     application=subject,
                     config_digest=self._found.digests.get(subject.name, ""),
@@ -162,6 +195,10 @@ class _Planner:
                 ),
                 "offline",
             )
+            if told.desired is not None:
+                facts = await session.discover()
+                self.declared[subject.name] = Declared(subject, place, provider, facts, told.desired)
+            return told
         finally:
             await session.close()
 

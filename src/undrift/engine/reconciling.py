@@ -17,6 +17,7 @@ from undrift import errors, interfaces
 from undrift.engine import (
     applying,
     choosing,
+    describing,
     digesting,
     guarding,
     masking,
@@ -38,8 +39,6 @@ from undrift.model import (
 
 _T = TypeVar("_T")
 Exclusive = Callable[[Collection[resource.ResourceId]], contextlib.AbstractAsyncContextManager[None]]
-_DESCRIBED = 1000
-"""How many changes of one plan are put into words: nobody reads more, and each costs a look at the target."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,27 +296,7 @@ class _Story:
         self.noticed = previews.warnings
         with self._in(record.Phase.PLAN):
             found = planning.make_plan(dataclasses.replace(situation, previews=previews))
-            return await self._described(found)
-
-    async def _described(self, found: plan.Plan) -> plan.Plan:
-        """The plan with each change as text for people; neither digest nor order depend on it."""
-        texts = {
-            change.id: await self._text(change) for change in (*found.changes, *found.withheld)[:_DESCRIBED]
-        }
-
-        def told(changes: tuple[plan.Change, ...]) -> tuple[plan.Change, ...]:
-            return tuple(
-                dataclasses.replace(change, text=texts[change.id]) if texts.get(change.id) else change
-                for change in changes
-            )
-
-        waves = tuple(dataclasses.replace(wave, changes=told(wave.changes)) for wave in found.waves)
-        return dataclasses.replace(found, waves=waves, withheld=told(found.withheld))
-
-    async def _text(self, change: plan.Change) -> str:
-        return change.text or await self._timed(
-            self.world.session.describe(change), f"describing {change.id}"
-        )
+            return await describing.described(found, self.world.session)
 
     async def _guard(
         self, found: plan.Plan, situation: plan.Situation, held: record.HeldBack | None

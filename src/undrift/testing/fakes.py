@@ -232,6 +232,12 @@ class FakeProvider:
             found[document.data.id] = document.data
         return resource.DesiredState(found)
 
+    def rights(
+        self, name: str, facts: target.Facts, wanted: Mapping[str, Collection[resource.Resource]]
+    ) -> str:
+        """See `interfaces.Provider`: none."""
+        return ""
+
     def scopes(self, place: target.Target, ids: Collection[resource.ResourceId]) -> frozenset[str]:
         """No scopes."""
         return frozenset()

@@ -81,6 +81,8 @@ async def asked(given: kubeconfig.Connection) -> str:
         return str((await api.get(NAMESPACES))["kind"])
     finally:
         await api.close()
+        # A connection that the server refused says goodbye in its own time.
+        await asyncio.sleep(0.1)
 
 
 def pair(found: certificates.Pair) -> dict[str, kubeconfig.Material]:

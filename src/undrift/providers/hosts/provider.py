@@ -52,6 +52,12 @@ class HostsProvider:
         """See `interfaces.Provider`. A host has no namespaces."""
         return manifest.load(rendered, facts, settings.read(place))
 
+    def rights(
+        self, name: str, facts: target.Facts, wanted: Mapping[str, Collection[resource.Resource]]
+    ) -> str:
+        """See `interfaces.Provider`: none."""
+        return ""
+
     def scopes(self, place: target.Target, ids: Collection[resource.ResourceId]) -> frozenset[str]:
         """Files stand alone; a file that several put blocks into does not, nor do service managers."""
         shared = {kinds.path_of(rid) for rid in ids if rid.kind == kinds.BLOCK}

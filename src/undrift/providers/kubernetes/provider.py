@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from undrift import errors, interfaces
@@ -17,6 +17,7 @@ from undrift.providers.kubernetes import (
     cluster,
     discovery,
     explaining,
+    granting,
     kinds,
     loading,
     observing,
@@ -45,6 +46,12 @@ class KubernetesProvider:
         return loading.load(
             rendered, values.get("apis") or discovery.Apis({}), namespace, values.get("schemas")
         )
+
+    def rights(
+        self, name: str, facts: target.Facts, wanted: Mapping[str, Collection[resource.Resource]]
+    ) -> str:
+        """See `interfaces.Provider`: ClusterRoles."""
+        return granting.roles(name, facts.values.get("apis") or discovery.Apis({}), wanted)
 
     def scopes(self, place: target.Target, ids: Collection[resource.ResourceId]) -> frozenset[str]:
         """Every resource stands alone."""
