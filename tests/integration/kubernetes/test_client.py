@@ -9,6 +9,7 @@ import pathlib
 import ssl
 import stat
 import subprocess
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -84,6 +85,28 @@ async def test_a_program_gives_the_credential(
     [told] = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
     assert told["spec"]["cluster"]["server"] == plane.url
     assert told["spec"]["interactive"] is False
+
+
+async def test_a_clock_that_is_a_day_ahead(
+    plane: control_plane.ControlPlane,
+    connection: kubeconfig.Connection,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every credential seems to have run out: each is asked for anew and used, once a request, not for ever."""
+    in_an_hour = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)).isoformat()
+    status = f'{{"token": "{plane.tokens["admin"]}", "expirationTimestamp": "{in_an_hour}"}}'
+    program = kubeconfig.Exec(plugin(tmp_path, status))
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 86_400)
+    api = client.Client(dataclasses.replace(connection, exec=program))
+    try:
+        for _ in range(2):
+            assert (await api.get(NAMESPACES))["kind"] == "NamespaceList"
+    finally:
+        await api.close()
+
+    assert len((tmp_path / "calls").read_text().splitlines()) <= 4
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from undrift import errors
-from undrift.lib import canonical
+from undrift.lib import canonical, tasks
 from undrift.model import resource, target
 from undrift.providers.kubernetes import (
     client,
@@ -130,7 +130,7 @@ class Cluster:
         wanted = [
             kind for kind in self._known.kinds.values() if kind.watchable and kind.name not in _NEVER_OURS
         ]
-        found = await asyncio.gather(*(self._marked(kind) for kind in wanted))
+        found = await tasks.together(self._marked(kind) for kind in wanted)
         await self.follow([kind.name for kind, some in zip(wanted, found, strict=True) if some])
 
     @property

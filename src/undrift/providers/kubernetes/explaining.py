@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from undrift import errors
+from undrift.lib import tasks
 from undrift.model import health, resource
 from undrift.providers.kubernetes import cluster, referring
 
@@ -64,7 +65,7 @@ class Explainer:
         ill = [one for one in found.values() if one.id.kind in _WORKLOADS and _is_ill(one.health)]
         if not ill:
             return dict(found)
-        causes = await asyncio.gather(*(self._cause(one) for one in ill))
+        causes = await tasks.together(self._cause(one) for one in ill)
         explained = {
             one.id: dataclasses.replace(one, health=_better(one.health, cause))
             for one, cause in zip(ill, causes, strict=True)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from undrift import errors
+from undrift.lib import tasks
 from undrift.model import inventory, resource
 from undrift.providers.kubernetes import cluster, discovery, explaining
 
@@ -47,7 +48,7 @@ class Strangers:
         suspects: list[resource.ResourceId] = []
         for kind, some in by_kind.items():
             suspects += await self._suspects(kind, some)
-        found = await asyncio.gather(*(self._cluster.find(rid) for rid in suspects))
+        found = await tasks.together(self._cluster.find(rid) for rid in suspects)
         return {rid: data for rid, data in zip(suspects, found, strict=True) if data is not None}
 
     async def _suspects(self, kind: str, ids: list[resource.ResourceId]) -> list[resource.ResourceId]:

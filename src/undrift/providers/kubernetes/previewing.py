@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from undrift import errors
 from undrift.engine import comparing, digesting, owning
-from undrift.lib import words
+from undrift.lib import tasks, words
 from undrift.model import application, inventory, plan, resource
 from undrift.providers.kubernetes import (
     cluster,
@@ -74,7 +74,7 @@ class Previewer:
         """What new and changed workloads refer to and nobody provides. What we may not look at is not missed."""
         found = list(referring.unsatisfied(changed, situation.desired.resources))
         wanted = {reference.id for _, reference in found}
-        asked = await asyncio.gather(*(self._exists(rid) for rid in sorted(wanted, key=str)[:_MOST_ASKED]))
+        asked = await tasks.together(self._exists(rid) for rid in sorted(wanted, key=str)[:_MOST_ASKED])
         absent = {rid for rid, there in zip(sorted(wanted, key=str), asked, strict=False) if not there}
         return tuple(
             errors.ReferenceUnsatisfied(
@@ -152,7 +152,7 @@ class Previewer:
                     if found is not None:
                         differences[wanted.id] = told
 
-        await asyncio.gather(*(one(wanted, found) for wanted, found in doubtful))
+        await tasks.together(one(wanted, found) for wanted, found in doubtful)
         if wrong:
             raise errors.gather(sorted(wrong, key=str))
         return plan.Previews(differences=differences, immutable=immutable)
