@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from undrift import errors
 from undrift.model import (
@@ -185,6 +185,35 @@ class Session(Protocol):
 
     async def close(self) -> None:
         """Give the connection back."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Found:
+    """Something on a target that could be declared: a document, the file it could be in, and what it belongs to.
+
+    `group` is a name that people gave to a whole of which it is a part; "" where nobody did.
+    """
+
+    group: str
+    file: str
+    document: Mapping[str, Any] = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Survey:
+    """What was found on a part of a target, and what was left out and why (name, reason)."""
+
+    found: tuple[Found, ...]
+    left_out: tuple[tuple[str, str], ...] = ()
+
+
+@runtime_checkable
+class Surveyor(Protocol):
+    """A session on a target whose resources can be written down as documents."""
+
+    async def survey(self, scope: str) -> Survey:
+        """What is in a part of the target (Kubernetes: a namespace). Raises a `TargetError`. Must not modify it."""
         ...
 
 

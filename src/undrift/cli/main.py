@@ -22,6 +22,7 @@ COMMANDS = {
     "doctor": "Check Git, targets, tools, clock, disk and permissions.",
     "error": "Explain an error by its code.",
     "history": "Show what was done, newest first.",
+    "import": "Write files and applications for what runs already.",
     "logs": "Show events as they happen.",
     "plan": "Show what would be done, by the agent or from a checkout.",
     "reconcile": "Fetch, look and apply now.",

@@ -79,6 +79,16 @@ def entries(found: Any, api_version: str) -> list[dict[str, Any]] | None:
     return [made, *left]
 
 
+def applied(found: Any, api_version: str) -> dict[str, Any]:
+    """The fields that tools applied on the server, as one trie; empty when none did. Pure."""
+    together: dict[str, Any] = {}
+    for entry in found:
+        same = entry.get("apiVersion") == api_version and not entry.get("subresource")
+        if same and entry.get("operation") == "Apply" and _TOOLS.match(str(entry.get("manager", ""))):
+            together = _union(together, entry.get("fieldsV1") or {})
+    return together
+
+
 def _union(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(one)
     for step, below in other.items():

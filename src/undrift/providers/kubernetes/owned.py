@@ -112,6 +112,32 @@ def _content(data: Mapping[str, Any]) -> Iterator[Any]:
     yield {name: value for name, value in data.items() if name not in {"metadata", "status"}}
 
 
+def within(trie: _Trie, value: Any) -> Any:
+    """The part of a value that a trie covers; items of lists with the keys that they are told apart by."""
+    steps = {step: below for step, below in trie.items() if step != _SELF}
+    if not steps:
+        return value
+    if isinstance(value, Mapping):
+        return {
+            step[2:]: within(below, value[step[2:]])
+            for step, below in steps.items()
+            if step.startswith("f:") and step[2:] in value
+        }
+    if not isinstance(value, list):
+        return value
+    return [kept for item in value if (kept := _item_within(steps, item)) is not _ABSENT]
+
+
+def _item_within(steps: _Trie, item: Any) -> Any:
+    for step, below in steps.items():
+        kind, _, name = step.partition(":")
+        if kind == "k" and _bears(item, _told(name)):
+            return {**{key: item[key] for key in _told(name)}, **within(below, item)}
+        if kind == "v" and _told(name) == item:
+            return item
+    return _ABSENT
+
+
 def _values(trie: _Trie, value: Any) -> Any:
     found: dict[str, Any] = {}
     for step, below in trie.items():

@@ -23,6 +23,7 @@ from undrift.providers.kubernetes import (
     observing,
     previewing,
     settings,
+    surveying,
 )
 
 _CONCURRENCY = 8
@@ -188,6 +189,10 @@ class KubernetesSession:
                 yield frozenset(one for one in found if isinstance(one, resource.ResourceId))
         finally:
             mirror.stop(hints)
+
+    async def survey(self, scope: str) -> interfaces.Survey:
+        """See `interfaces.Surveyor`: a namespace."""
+        return await surveying.survey(self._cluster, scope)
 
     async def close(self) -> None:
         """See `interfaces.Session`."""
