@@ -217,6 +217,32 @@ class Surveyor(Protocol):
         ...
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """An agent that is to run on a target: what it is called there, and what it is started with.
+
+    `name` is that of its own resources, `agent` that of its `kind: Agent`; `storage` is a quantity ("1Gi").
+    """
+
+    image: str
+    repository: str
+    branch: str = ""
+    path: str = ""
+    agent: str = ""
+    name: str = "undrift"
+    namespace: str = "undrift"
+    storage: str = "1Gi"
+
+
+@runtime_checkable
+class Installer(Protocol):
+    """A provider on whose targets an agent can run."""
+
+    def installation(self, given: Installation) -> tuple[Sequence[Mapping[str, Any]], str]:
+        """The documents that make an agent run there, but for its rights; and how it is given its credential."""
+        ...
+
+
 class Provider(Protocol):
     """The code for one kind of target."""
 

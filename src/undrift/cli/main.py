@@ -16,6 +16,7 @@ from undrift.cli import telling
 COMMANDS = {
     "agent": "Keep targets true: run the process that never stops.",
     "approve": "Approve a plan by its digest.",
+    "bootstrap": "Install an agent into the cluster that it keeps true, itself included.",
     "completion": "Print the completion script for a shell.",
     "demo": "See it work on this machine, in a sandbox.",
     "diff": "Show what differs between Git and the target, line by line.",

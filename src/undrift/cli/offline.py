@@ -24,6 +24,7 @@ from undrift.sources import credentials, opening
 from undrift.testing import memory
 
 _CONFIG = "config"
+_LEASE = 3600.0
 
 
 async def plans(folder: pathlib.Path, path: str | None, only: str | None) -> list[dict[str, Any]]:
@@ -52,10 +53,20 @@ class Declared:
     desired: resource.DesiredState
 
 
-async def declared(folder: pathlib.Path, path: str | None) -> list[Declared]:
-    """What every application of a checkout declares. Raises what is wrong with any of them, all at once."""
+async def apply(folder: pathlib.Path, path: str | None, name: str) -> record.Reconciliation:
+    """Make one application of a checkout true, with our own access to its target. Raises `ApplicationUnknown`."""
+    async with _planner(folder, path) as (planner, _):
+        return await planner.apply(name)
+
+
+async def declared(folder: pathlib.Path, path: str | None, target: str = "") -> list[Declared]:
+    """What every application of a checkout (or those on one target) declares.
+
+    Raises what is wrong with any of them, all at once.
+    """
     async with _planner(folder, path) as (planner, found):
-        told = await planner.plans(None)
+        names = [name for name, one in found.applications.items() if target in ("", one.target)]
+        told = [one for name in names for one in await planner.plans(name)]
         wrong = [one.failure.error for one in told if one.failure is not None and one.desired is None]
         if wrong or found.errors:
             raise errors.gather([*found.errors, *wrong])
@@ -109,6 +120,10 @@ class _Planner:
             if rivals:
                 self._told[name] = await self._plan(self._found.applications[name], rivals)
         return [self._told[name] for name in wanted]
+
+    async def apply(self, name: str) -> record.Reconciliation:
+        [wanted] = self._wanted(name)
+        return await self._look(self._found.applications[wanted], {}, dry=False)
 
     def _wanted(self, only: str | None) -> Iterator[str]:
         known = self._found.applications
@@ -164,11 +179,12 @@ class _Planner:
             )
 
     async def _look(
-        self, subject: application.Application, claims: inventory.Claims
+        self, subject: application.Application, claims: inventory.Claims, *, dry: bool = True
     ) -> record.Reconciliation:
         place = self._found.targets[subject.target]
         provider = self._registry.provider(place.provider)
         database = memory.MemoryDatabase()
+        lease = (await database.acquire([subject.name], "offline", _LEASE))[subject.name]
         acting = sessions.acting(place, subject.account, provider)
         session = await provider.connect(acting, credentials.EnvironmentSecrets())
         try:
@@ -178,7 +194,7 @@ class _Planner:
                     config_digest=self._found.digests.get(subject.name, ""),
                     memory=interfaces.Memory(inventory.Inventory(subject.name)),
                     surroundings=self._surroundings(subject, claims),
-                    dry=True,
+                    dry=dry,
                 ),
                 reconciling.World(
                     agent=place.agent,
@@ -188,7 +204,7 @@ class _Planner:
                     target=place,
                     session=session,
                     database=database,
-                    lease=memory.MemoryLease(database, subject.name, 0),
+                    lease=lease,
                     cache={},
                     key=self._key,
                     version=undrift.__version__,

@@ -75,6 +75,8 @@ class Client:
         if self._http is not None:
             await self._http.close()
             self._http = None
+            # What was hung up is gone with the next turn of the loop.
+            await asyncio.sleep(0)
 
     async def get(self, path: str, params: Mapping[str, str] | None = None, *, accept: str = JSON) -> Any:
         """The data at a path (JSON, else text). Raises a `TargetError`."""
@@ -171,8 +173,11 @@ class Client:
                     self._identity.forget()
                 raise failing.explain(answer.status, _decode(await answer.read()), doing)
             yield b""
-            async for line in _lines(answer.content):
-                yield line
+            try:
+                async for line in _lines(answer.content):
+                    yield line
+            finally:
+                _hang_up(answer)
 
     async def _headers(self, accept: str, content: str, account: str = "") -> multidict.CIMultiDict[str]:
         made = multidict.CIMultiDict(await self._identity.headers())
@@ -223,6 +228,13 @@ class Client:
 def _body(content: bytes | None) -> bytes | io.BytesIO | None:
     """What is large is sent piece by piece."""
     return io.BytesIO(content) if content is not None and len(content) > _LARGE else content
+
+
+def _hang_up(answer: aiohttp.ClientResponse) -> None:
+    """End a stream that nobody reads to its end, at once: a goodbye by TLS would outlive whoever closes us."""
+    connection = answer.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
 
 
 def _usual_proxy(server: str) -> str | None:

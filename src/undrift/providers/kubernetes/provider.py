@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import functools
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from undrift import errors, interfaces
 from undrift.lib import canonical
@@ -18,6 +18,7 @@ from undrift.providers.kubernetes import (
     discovery,
     explaining,
     granting,
+    installing,
     kinds,
     loading,
     observing,
@@ -53,6 +54,10 @@ class KubernetesProvider:
     ) -> str:
         """See `interfaces.Provider`: ClusterRoles."""
         return granting.roles(name, facts.values.get("apis") or discovery.Apis({}), wanted)
+
+    def installation(self, given: interfaces.Installation) -> tuple[Sequence[Mapping[str, Any]], str]:
+        """See `interfaces.Installer`."""
+        return installing.documents(given), installing.credentials(given)
 
     def scopes(self, place: target.Target, ids: Collection[resource.ResourceId]) -> frozenset[str]:
         """Every resource stands alone."""
