@@ -120,3 +120,20 @@ async def test_two_applications_that_declare_one_resource(world: worlds.World) -
     assert again.ending is record.Ending.IN_SYNC, (again.failure, worlds.fields(again))
     found = world.get("configmaps/a")
     assert (found["data"], found["metadata"]["resourceVersion"]) == ({"x": "one"}, version)
+
+
+async def test_what_came_to_be_since_the_last_list_is_not_touched(world: worlds.World) -> None:
+    """Names of a kind are listed when many are new, and hold for a while: the API server refuses, and then we know."""
+    world.commit(*(world.config_map(f"many-{number}", a="1") for number in range(20)), name="many")
+    world.commit(world.config_map("theirs", a="ours"), name="late")
+    await world.reconcile("many")
+    world.plane.kubectl("-n", world.namespace, "create", "configmap", "theirs", "--from-literal=a=theirs")
+
+    refused = await world.reconcile("late")
+    told = await world.reconcile("late")
+
+    assert refused.failure is not None
+    assert isinstance(refused.failure.error.parts[0], errors.ChangeConflict)
+    assert told.verdict is not None, told.failure
+    assert [type(one) for one in told.verdict.stops] == [errors.AdoptionRequired]
+    assert world.get("configmaps/theirs")["data"] == {"a": "theirs"}

@@ -15,6 +15,7 @@ from undrift.providers.kubernetes import cluster, discovery, explaining
 
 _METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _RECENT: Final = 2.0
+_HELD: Final = 10.0
 _SINGLE: Final = 8
 _MOST: Final = 5_000
 
@@ -33,7 +34,9 @@ class Strangers:
     """Tells whether something exists that the watches do not show: it bears no mark, or none yet.
 
     A few are asked for one by one. When many are asked for within seconds, as when a thousand applications
-    are new, the names of the whole kind are listed instead, and hold for two seconds.
+    are new, the names of the whole kind are listed instead, and hold for ten seconds: a list of thousands costs
+    the API server more than applying some of them. What comes to be in the meantime is not lost: a create is
+    refused where something of that name is, and whoever is refused calls `forget`.
     """
 
     def __init__(self, shared: cluster.Cluster) -> None:
@@ -51,6 +54,10 @@ class Strangers:
         found = await tasks.together(self._cluster.find(rid) for rid in suspects)
         return {rid: data for rid, data in zip(suspects, found, strict=True) if data is not None}
 
+    def forget(self, kind: str) -> None:
+        """What was listed of a kind is known to be out of date."""
+        self._kinds[kind].listed = float("-inf")
+
     async def _suspects(self, kind: str, ids: list[resource.ResourceId]) -> list[resource.ResourceId]:
         asked = self._kinds[kind]
         async with asked.lock:
@@ -60,7 +67,7 @@ class Strangers:
             asked.times.extend([now] * len(ids))
             if len(asked.times) <= _SINGLE:
                 return ids
-            if now - asked.listed > _RECENT:
+            if now - asked.listed > _HELD:
                 asked.names, asked.listed = await self._list(kind), now
             if asked.names is None:
                 return ids

@@ -142,6 +142,7 @@ class KubernetesSession:
     def __init__(self, shared: Shared, place: target.Target, opened: Opened) -> None:
         self._shared = shared
         self._cluster = opened.cluster
+        self._strangers = opened.strangers
         self._observer = observing.Observer(opened.cluster, opened.strangers, opened.explainer)
         self._previewer = previewing.Previewer(opened.cluster, place.account)
         self._applier = applying.Applier(opened.cluster, place.account)
@@ -173,7 +174,11 @@ class KubernetesSession:
 
     async def apply(self, change: plan.Change, owner: inventory.Owner, revision: str) -> None:
         """See `interfaces.Session`."""
-        await self._applier.apply(change, owner, revision)
+        try:
+            await self._applier.apply(change, owner, revision)
+        except errors.ChangeConflict:
+            self._strangers.forget(change.id.kind)
+            raise
 
     async def describe(self, change: plan.Change) -> str:
         """The fields say it all."""
