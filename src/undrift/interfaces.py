@@ -7,7 +7,7 @@ a deadline. Everything but cancellation is raised as an `errors.UndriftError`; a
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from undrift import errors
@@ -356,8 +356,12 @@ class Database(Protocol):
         """The ledger of one application."""
         ...
 
-    async def settle(self, lease: Lease, name: str, memory: Memory) -> None:
-        """Remember what a reconcile came to: last good, held back, approvals left, resumed; not the inventory."""
+    async def settle(self, lease: Lease, name: str, decide: Callable[[Memory], Memory]) -> Memory:
+        """Remember what a reconcile came to: last good, held back, approvals left, resumed; not the inventory.
+
+        `decide` is given what is remembered now and returns what is to be, in one transaction; it is pure, and
+        may be asked more than once. Returns its answer.
+        """
         ...
 
     async def learn(self, lease: Lease, name: str, entries: Collection[inventory.Entry]) -> None:

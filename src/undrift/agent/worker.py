@@ -182,14 +182,11 @@ class Worker:
         shared.recorder.record(known.summary, told, known.looked)
         known.summary = recorder.summarize(told)
         try:
-            fresh = (
-                await shared.database.recall(known.name)
-                if told.results or known.memory is not memory
-                else memory
-            )
-            after = settling.settle(told, fresh)
-            if dataclasses.replace(after, inventory=fresh.inventory) != fresh:
-                await shared.database.settle(lease, known.name, after)
+            decide = functools.partial(settling.settle, told)
+            after = decide(memory)
+            changed = dataclasses.replace(after, inventory=memory.inventory) != memory
+            if told.results or changed or known.memory is not memory:
+                after = await shared.database.settle(lease, known.name, decide)
             known.memory = after
             await self._handing.note(known, told)
         except errors.LeaseLost:

@@ -146,9 +146,14 @@ class SqlDatabase:
         """Intents without an outcome: what was being done when an agent died."""
         return await self.run(ledger.unfinished)
 
-    async def settle(self, lease: interfaces.Lease, name: str, memory: interfaces.Memory) -> None:
+    async def settle(
+        self,
+        lease: interfaces.Lease,
+        name: str,
+        decide: Callable[[interfaces.Memory], interfaces.Memory],
+    ) -> interfaces.Memory:
         """See `interfaces.Database`."""
-        await self.fenced(lease, memories.settle, name, memory)
+        return await self.fenced(lease, memories.settle, name, decide)
 
     async def learn(self, lease: interfaces.Lease, name: str, entries: Collection[inventory.Entry]) -> None:
         """See `interfaces.Database`."""

@@ -17,9 +17,6 @@ _JOURNAL = tables.journal.c
 
 _ID = ("application", "kind", "namespace", "name")
 _NEW = {"resumed": False, "held_back": [], "last_good": None, "last_lock": None, "hold": None}
-_DONE = sa.delete(tables.journal).where(
-    _JOURNAL.application == sa.bindparam("b_application"), _JOURNAL.outcome.is_not(None)
-)
 _OUTCOME = (
     sa.update(tables.journal)
     .where(*(_JOURNAL[key] == sa.bindparam(f"b_{key}") for key in _ID))
@@ -84,7 +81,6 @@ def begin(
         connection.execute(
             _announced(connection.dialect.name), [coding.entry_to(name, entry) for entry in entries]
         )
-    connection.execute(_DONE, {"b_application": name})
     _intend(connection, name, wave, digest, revision, epoch)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import sqlalchemy as sa
 
@@ -65,9 +65,25 @@ def unknown(name: str) -> interfaces.Memory:
     return interfaces.Memory(inventory.Inventory(name), resumed=False)
 
 
-def settle(connection: sa.Connection, name: str, memory: interfaces.Memory) -> None:
-    """Last good, held back and resumed; approvals that are not in `memory` any more are dropped."""
-    ledger.known(connection, name)
+def settle(
+    connection: sa.Connection, name: str, decide: Callable[[interfaces.Memory], interfaces.Memory]
+) -> interfaces.Memory:
+    """Last good, held back and resumed; approvals that are not decided to stay are dropped."""
+    found = recall(connection, [name])
+    before = found.get(name, unknown(name))
+    after = decide(before)
+    if dataclasses.replace(after, inventory=before.inventory) == before:
+        return after
+    if not found:
+        ledger.known(connection, name)
+    _keep(connection, name, after)
+    if after.approvals != before.approvals:
+        left = [approval.digest for approval in after.approvals]
+        connection.execute(_SPENT, {"b_application": name, "b_left": left})
+    return after
+
+
+def _keep(connection: sa.Connection, name: str, memory: interfaces.Memory) -> None:
     words = {
         "resumed": memory.resumed,
         "last_good": coding.revision_to(memory.last_good),
@@ -75,8 +91,6 @@ def settle(connection: sa.Connection, name: str, memory: interfaces.Memory) -> N
         "held_back": coding.held_back_to(memory.held_back),
     }
     connection.execute(_SETTLED, {"b_application": name, **words})
-    left = [approval.digest for approval in memory.approvals]
-    connection.execute(_SPENT, {"b_application": name, "b_left": left})
 
 
 def approve(connection: sa.Connection, approval: record.Approval) -> None:

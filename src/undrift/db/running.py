@@ -9,9 +9,11 @@ that is stopped in the middle of a transaction keeps others out until it goes on
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
+import dataclasses
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -25,11 +27,20 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _STALLED = 5000
 """Milliseconds after which the server ends the transaction of an agent that was stopped in the middle of it."""
+_TOGETHER = 16
 _CORRUPT = ("malformed", "not a database", "corrupt")
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Job:
+    """One function, and who waits for what it returns."""
+
+    work: Callable[[sa.Connection], Any]
+    future: futures.Future[Any] = dataclasses.field(default_factory=futures.Future)
+
+
 class Runner(Protocol):
-    """Runs functions over a connection, each in a transaction."""
+    """Runs functions over a connection, each in a transaction; one that fails may be run a second time."""
 
     async def run(self, work: Callable[[sa.Connection], _T]) -> _T:
         """Run one; it is committed unless it raises."""
@@ -41,19 +52,53 @@ class Runner(Protocol):
 
 
 class SqliteRunner:
-    """See the module."""
+    """See the module. What waits at the same time is committed together, each alone where one of it fails."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._thread = futures.ThreadPoolExecutor(1, "sqlite")
+        self._waiting: collections.deque[_Job] = collections.deque()
 
     async def run(self, work: Callable[[sa.Connection], _T]) -> _T:
         """See `Runner`. A caller that is cancelled does not stop what is under way."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, work)
+        job = _Job(work)
+        self._waiting.append(job)
+        self._thread.submit(self._serve)
+        found: _T = await asyncio.wrap_future(job.future)
+        return found
 
-    def _run(self, work: Callable[[sa.Connection], _T]) -> _T:
+    def _serve(self) -> None:
+        """Everything that waits by now; it may be nothing, for whoever came before took it along."""
+        jobs = [
+            job
+            for _ in range(min(len(self._waiting), _TOGETHER))
+            if (job := self._waiting.popleft()).future.set_running_or_notify_cancel()
+        ]
+        try:
+            found = self._commit(jobs)
+        except BaseException as error:  # noqa: BLE001 - it is the callers' to handle
+            if len(jobs) == 1:
+                jobs[0].future.set_exception(error)
+            else:
+                for job in jobs:
+                    self._alone(job)
+        else:
+            for job, value in zip(jobs, found, strict=True):
+                job.future.set_result(value)
+
+    def _alone(self, job: _Job) -> None:
+        try:
+            (found,) = self._commit([job])
+        except BaseException as error:  # noqa: BLE001 - it is the caller's to handle
+            job.future.set_exception(error)
+        else:
+            job.future.set_result(found)
+
+    def _commit(self, jobs: Sequence[_Job]) -> list[Any]:
+        if not jobs:
+            return []
         with self._engine.begin() as connection:
-            return work(connection)
+            return [job.work(connection) for job in jobs]
 
     async def close(self) -> None:
         """See `Runner`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from undrift import errors, interfaces
@@ -156,10 +156,18 @@ class MemoryDatabase:
         """See `interfaces.Database`."""
         return MemoryLedger(self, name)
 
-    async def settle(self, lease: interfaces.Lease, name: str, memory: interfaces.Memory) -> None:
+    async def settle(
+        self,
+        lease: interfaces.Lease,
+        name: str,
+        decide: Callable[[interfaces.Memory], interfaces.Memory],
+    ) -> interfaces.Memory:
         """See `interfaces.Database`."""
         await lease.check()
-        self.memories[name] = dataclasses.replace(memory, inventory=self.memory(name).inventory)
+        before = self.memory(name)
+        after = decide(before)
+        self.memories[name] = dataclasses.replace(after, inventory=before.inventory)
+        return after
 
     async def learn(self, lease: interfaces.Lease, name: str, entries: Collection[inventory.Entry]) -> None:
         """See `interfaces.Database`."""

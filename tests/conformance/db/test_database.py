@@ -157,12 +157,12 @@ async def test_everything_learnt_is_recalled(db: database.SqlDatabase) -> None:
         hold,
         resumed=True,
     )
-    await db.settle(lease, WEB, wanted)
+    await db.settle(lease, WEB, lambda _: wanted)
 
     assert await db.recall(WEB) == wanted
     assert await db.recall_all() == {WEB: wanted}
 
-    await db.settle(lease, WEB, dataclasses.replace(wanted, approvals=(), held_back=()))
+    await db.settle(lease, WEB, lambda known: dataclasses.replace(known, approvals=(), held_back=()))
     await db.resume(WEB)
     after = await db.recall(WEB)
 
@@ -208,7 +208,7 @@ async def test_a_late_write_is_refused(db: database.SqlDatabase) -> None:
     with pytest.raises(errors.LeaseLost):
         await db.ledger(WEB).begin(stale, plan.Wave(0, (create(),)), "sha256:p", "r")
     with pytest.raises(errors.LeaseLost):
-        await db.settle(stale, WEB, interfaces.Memory(inventory.Inventory(WEB)))
+        await db.settle(stale, WEB, lambda known: known)
 
     assert (await db.recall(WEB)).inventory.entries == {}
 
@@ -467,3 +467,24 @@ async def test_a_full_disk_loses_nothing(tmp_path: pathlib.Path) -> None:
 
         assert caught.value.waiting_helps
         assert set((await small.recall(WEB)).inventory.entries) == {FILE}
+
+
+async def test_who_fails_among_many_fails_alone(db: database.SqlDatabase) -> None:
+    """What is asked at the same time is written, but for the one that is refused; a cancelled one may be."""
+    mine = await lease_on(db)
+    stale = await lease_on(db, "other", seconds=0.05)
+    await asyncio.sleep(0.1)
+    await lease_on(db, "other", holder="two")
+    waves = [plan.Wave(0, (create(resource.ResourceId.of("File", f"/{number}")),)) for number in range(9)]
+    asked = [asyncio.create_task(db.ledger(WEB).begin(mine, wave, "sha256:p", "r")) for wave in waves]
+    late = asyncio.create_task(db.ledger("other").begin(stale, waves[0], "sha256:p", "r"))
+    asked.append(asyncio.create_task(db.ledger(WEB).begin(mine, plan.Wave(0, (create(),)), "sha256:p", "r")))
+    await asyncio.sleep(0)
+    asked.pop(3).cancel()
+    await asyncio.gather(*asked)
+
+    with pytest.raises(errors.LeaseLost):
+        await late
+    written = (await db.recall(WEB)).inventory.entries
+    assert {rid.name for rid in written} >= {"/a", "/0", "/8"}
+    assert "other" not in await db.recall_all()

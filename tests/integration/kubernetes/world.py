@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -102,8 +103,7 @@ class World:
         if told.failure is not None and isinstance(told.failure.error, errors.InternalError):
             raise told.failure.error from told.failure.error.__cause__
         if not dry:
-            after = settling.settle(told, await self.database.recall(name))
-            await self.database.settle(lease, name, after)
+            await self.database.settle(lease, name, functools.partial(settling.settle, told))
         return told
 
     async def until_healthy(self, name: str = "app", **declared: Any) -> record.Reconciliation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -122,8 +123,7 @@ class World:
         if told.failure is not None and isinstance(told.failure.error, errors.InternalError):
             raise told.failure.error from told.failure.error.__cause__
         if not dry:
-            after = settling.settle(told, await self.database.recall(name))
-            await self.database.settle(lease, name, after)
+            await self.database.settle(lease, name, functools.partial(settling.settle, told))
         return told
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -122,6 +123,5 @@ class History:
         if told.failure is not None and isinstance(told.failure.error, errors.InternalError):
             raise told.failure.error from told.failure.error.__cause__
         if not dry:
-            after = settling.settle(told, await self.database.recall(tenant.name))
-            await self.database.settle(lease, tenant.name, after)
+            await self.database.settle(lease, tenant.name, functools.partial(settling.settle, told))
         return told
