@@ -41,6 +41,7 @@ fix: $(ENV) ## what the tools can mend by themselves
 peers: $(ENV) ## the real programs that tests talk to (git, sshd, PostgreSQL, Kubernetes …)
 	@scripts/testbed
 	@scripts/testbed-go
+	@scripts/testbed-image
 
 .PHONY: test
 test: $(ENV) peers ## everything: peers are obtained, all tests are run
@@ -73,6 +74,10 @@ demo: $(ENV) ## the main job, seen at work on this machine; ONCE=1 ends after th
 .PHONY: demo-kubernetes
 demo-kubernetes: $(ENV) peers ## the same on a cluster: the control plane of the tests; ONCE=1 ends after the story
 	@.venv/bin/python scripts/demo-kubernetes $(if $(ONCE),--once)
+
+.PHONY: image
+image: $(ENV) peers ## the container image, an OCI layout in build/image; no engine is needed
+	@scripts/image
 
 .PHONY: bench
 bench: $(ENV) ## NAME=plan-100k: one benchmark; without NAME all of them

@@ -52,8 +52,19 @@ class Clusters(fleet.Fleet):
         """The manifests of one application."""
         folder = self.checkout / "apps" / f"app-{number:04d}"
         folder.mkdir(parents=True, exist_ok=True)
-        text = "---\n".join(json.dumps(one) + "\n" for one in manifests(f"app-{number:04d}", version))
+        text = "---\n".join(json.dumps(one) + "\n" for one in self.manifests(f"app-{number:04d}", version))
         folder.joinpath("all.yaml").write_text(text, encoding="utf-8")
+
+    def manifests(self, name: str, version: str) -> Iterator[dict[str, Any]]:
+        """What an application declares."""
+        yield from manifests(name, version)
+
+    def restart(self) -> None:
+        """Kill the agent and start it again."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(10)
+        self.start()
 
     def version_of(self, number: int) -> str:
         """What the ConfigMap of an application says."""
@@ -87,7 +98,9 @@ class Clusters(fleet.Fleet):
 
 
 @contextlib.contextmanager
-def clusters(count: int = fleet.COUNT, *, hurried: bool = False) -> Iterator[Clusters]:
+def clusters(
+    count: int = fleet.COUNT, *, hurried: bool = False, sort: type[Clusters] = Clusters
+) -> Iterator[Clusters]:
     """A control plane and a fleet for the time of a block. Controllers that are `hurried` have no limit of requests."""
     programs = control_plane.find()
     if programs is None:
@@ -97,7 +110,7 @@ def clusters(count: int = fleet.COUNT, *, hurried: bool = False) -> Iterator[Clu
     if not hurried:
         plane.controller_options = []
     _audit(plane)
-    made = Clusters(root, count, plane)
+    made = sort(root, count, plane)
     try:
         plane.start()
         made.create()
@@ -122,7 +135,7 @@ def manifests(name: str, version: str) -> Iterator[dict[str, Any]]:
     metadata = {"name": name}
     labels = {"app": name}
     yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
-    yield {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"version": version}}
+    yield settings(name, version)
     spec = {"selector": labels, "ports": [{"port": 80}]}
     yield {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
     container = {"name": "main", "image": "nginx:1.27", "envFrom": [{"configMapRef": metadata}]}
@@ -139,6 +152,11 @@ def manifests(name: str, version: str) -> Iterator[dict[str, Any]]:
             },
         },
     }
+
+
+def settings(name: str, version: str) -> dict[str, Any]:
+    """A ConfigMap."""
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"version": version}}
 
 
 def floor(plane: control_plane.ControlPlane, count: int) -> float:

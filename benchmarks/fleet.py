@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterator
 from undrift import client, errors
 
 COUNT = 1000
-_PATIENCE = 120.0
 
 
 class Fleet:
     """One repository, one target, `count` applications of two files each."""
+
+    patience = 120.0
+    """Seconds that something may take to come true."""
 
     def __init__(self, root: pathlib.Path, count: int = COUNT) -> None:
         self.root = root
@@ -104,8 +106,8 @@ class Fleet:
         """Seconds until it is true. Asking is work for the agent: it is asked for a tenth of the time at most."""
         begun = asked = time.perf_counter()
         while not true():
-            if asked - begun > _PATIENCE:
-                raise SystemExit(f"it did not come true in {_PATIENCE:g} s; states: {self.states()}")
+            if asked - begun > self.patience:
+                raise SystemExit(f"it did not come true in {self.patience:g} s; states: {self.states()}")
             time.sleep(max(every, 9 * (time.perf_counter() - asked)))
             asked = time.perf_counter()
         return time.perf_counter() - begun

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,23 +14,10 @@ import psutil
 import pytest
 
 from tests import planes
+from tests.e2e import pods
 from tests.e2e import world as worlds
 from undrift.lib import yaml
 from undrift.testing import control_plane
-
-SHOP = """\
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: shop, namespace: default}
-data: {greeting: hello}
-"""
-APPLICATION = """\
-apiVersion: undrift.dev/v1
-kind: Application
-metadata: {name: shop}
-spec: {source: {path: shop}, target: cluster}
-"""
-ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 @pytest.fixture(scope="module")
@@ -45,59 +31,24 @@ def plane() -> Iterator[control_plane.ControlPlane]:
 @pytest.fixture
 def checkout(world: worlds.World) -> worlds.World:
     """A repository that nothing but an application is declared in, yet."""
-    world.write("undrift/agent.yaml", None)
-    world.write("undrift/shop.yaml", APPLICATION)
-    world.write("shop/shop.yaml", SHOP)
+    pods.declare(world)
     return world
-
-
-def bootstrap(
-    world: worlds.World, plane: control_plane.ControlPlane, *more: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            sys.executable, "-m", "undrift", "bootstrap", "kubernetes", "--repository", str(world.repository),
-            "--checkout", str(world.checkout), "--branch", "main", *more,
-        ],
-        capture_output=True, text=True, timeout=120, check=False,
-        env={**os.environ, "KUBECONFIG": str(plane.kubeconfig())},
-    )  # fmt: skip
 
 
 def in_a_pod(world: worlds.World, plane: control_plane.ControlPlane) -> list[str]:
     """The agent as its Deployment starts it, with what a kubelet would put there: its account, and where the API is."""
-    deployment = plane.get("/apis/apps/v1/namespaces/undrift/deployments/undrift")
-    [container] = deployment["spec"]["template"]["spec"]["containers"]
-    arguments = [one for one in container["args"] if not one.startswith("--state-dir")]
-    path = "/api/v1/namespaces/undrift/serviceaccounts/undrift/token"
-    token = plane.request(
-        "POST", path, {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    )
-    account = world.root / "account"
-    account.mkdir()
-    (account / "token").write_text(token["status"]["token"])
-    shutil.copy(plane.certificate, account / "ca.crt")
+    given = [one for one in pods.arguments(plane) if not one.startswith("--state-dir")]
+    account = pods.account(world.root / "account", plane)
     world.environment |= {
         "KUBERNETES_SERVICE_HOST": "127.0.0.1",
         "KUBERNETES_SERVICE_PORT": str(plane.port),
         "HOME": str(world.root / "nobody"),
         "KUBECONFIG": "",
     }
-    mounted = (
-        f'mount -t tmpfs none /var/run && mkdir -p {ACCOUNT} && cp {account}/* {ACCOUNT}/ && exec "$0" "$@"'
-    )
-    agent = [sys.executable, "-m", "undrift", *arguments, f"--state-dir={world.state}", "--interval=500ms"]
+    place = pods.ACCOUNT
+    mounted = f'mount -t tmpfs none /var/run && mkdir -p {place} && cp {account}/* {place}/ && exec "$0" "$@"'
+    agent = [sys.executable, "-m", "undrift", *given, f"--state-dir={world.state}"]
     return ["unshare", "--mount", "--propagation", "private", "sh", "-c", mounted, *agent]
-
-
-def is_well(world: worlds.World, name: str) -> bool:
-    found = world.glance(name)
-    return bool(found) and found["state"] == "in sync" and found["health"]["status"] == "Healthy"
-
-
-def greeting(plane: control_plane.ControlPlane) -> str:
-    found = plane.get("/api/v1/namespaces/default/configmaps/shop")
-    return str(found["data"]["greeting"]) if found else ""
 
 
 def listens(process: psutil.Process) -> list[Any]:
@@ -112,23 +63,23 @@ def test_it_installs_itself_and_keeps_itself_true(
 ) -> None:
     """With the rights that were printed, from Git alone; it converges, heals (itself, too) and listens nowhere."""
     world = checkout
-    done = bootstrap(world, plane, "-o", "json")
+    done = pods.bootstrap(world, plane, "-o", "json")
     assert done.returncode == 0, done.stderr + done.stdout
     told = json.loads(done.stdout)
     assert "create Deployment.apps/undrift/undrift" in told["changes"]
-    again = bootstrap(world, plane, "-o", "json")
+    again = pods.bootstrap(world, plane, "-o", "json")
     assert json.loads(again.stdout)["files"] == json.loads(again.stdout)["changes"] == [], again.stdout
     world.push("bootstrap")
 
     world.start(in_a_pod(world, plane))
     for name in ("undrift", "shop"):
-        world.until(lambda name=name: is_well(world, name))  # type: ignore[misc]  # bound on purpose
+        world.until(lambda name=name: pods.is_well(world, name))  # type: ignore[misc]  # bound on purpose
     path = "/apis/apps/v1/namespaces/undrift/deployments/undrift"
     plane.request("PATCH", path, {"spec": {"replicas": 0}}, "application/merge-patch+json")
     world.until(lambda: plane.get(path)["spec"]["replicas"] == 1)
-    world.write("shop/shop.yaml", SHOP.replace("hello", "good morning"))
+    world.write("shop/shop.yaml", pods.SHOP.replace("hello", "good morning"))
     world.push("another greeting")
-    world.until(lambda: greeting(plane) == "good morning")
+    world.until(lambda: pods.greeting(plane) == "good morning")
 
     assert world.process is not None
     assert listens(psutil.Process(world.process.pid)) == []
@@ -141,7 +92,7 @@ def test_files_alone_change_nothing_on_the_cluster(
     checkout: worlds.World, plane: control_plane.ControlPlane
 ) -> None:
     """The agent runs as nobody on a read-only file system, and no right is a wildcard."""
-    done = bootstrap(checkout, plane, "--files-only", "-o", "json")
+    done = pods.bootstrap(checkout, plane, "--files-only", "-o", "json")
 
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

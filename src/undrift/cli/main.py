@@ -97,6 +97,9 @@ def main() -> None:
         _forget_output()
         code = telling.Exit.PIPE_CLOSED
     except Exception as error:
+        known = _known(error)
+        if known is not None:
+            raise SystemExit(_told(known, as_json=as_json)) from None
         if os.environ.get(_TRACEBACK):
             raise
         code = _told(_defect(error), as_json=as_json)
@@ -113,6 +116,16 @@ def _told(error: errors.UndriftError | click.ClickException, *, as_json: bool) -
         _forget_output()
         return telling.Exit.PIPE_CLOSED
     return telling.Exit.USAGE if isinstance(value, errors.UsageInvalid) else telling.Exit.ERROR
+
+
+def _known(error: Exception) -> errors.UndriftError | None:
+    """Our own error in what a group of tasks ended with."""
+    if not isinstance(error, ExceptionGroup):
+        return None
+    ours, _ = error.split(errors.UndriftError)
+    while isinstance(ours, ExceptionGroup):
+        ours = ours.exceptions[0]
+    return ours if isinstance(ours, errors.UndriftError) else None
 
 
 def _usage(error: click.ClickException) -> errors.UndriftError:
