@@ -119,13 +119,11 @@ def _told(error: errors.UndriftError | click.ClickException, *, as_json: bool) -
 
 
 def _known(error: Exception) -> errors.UndriftError | None:
-    """Our own error in what a group of tasks ended with."""
-    if not isinstance(error, ExceptionGroup):
-        return None
-    ours, _ = error.split(errors.UndriftError)
-    while isinstance(ours, ExceptionGroup):
-        ours = ours.exceptions[0]
-    return ours if isinstance(ours, errors.UndriftError) else None
+    """Our own error, where a group of tasks ended with it."""
+    if isinstance(error, errors.UndriftError):
+        return error
+    inner = error.exceptions if isinstance(error, ExceptionGroup) else ()
+    return next((found for one in inner if (found := _known(one)) is not None), None)
 
 
 def _usage(error: click.ClickException) -> errors.UndriftError:
