@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -210,7 +211,8 @@ class _Reader:
             raise self._error(node, "a key cannot be null")
         if isinstance(value, bool):
             return "true" if value else "false"
-        return value if isinstance(value, str) else str(value)
+        # The same few hundred names stand in every document of a thousand applications: each is kept once.
+        return sys.intern(value if isinstance(value, str) else str(value))
 
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
         text = str(node.value)

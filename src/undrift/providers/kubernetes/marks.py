@@ -7,6 +7,7 @@ that names something else is not ours.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -52,10 +53,10 @@ def read(metadata: Mapping[str, Any]) -> inventory.Mark | None:
     try:
         told = orjson.loads(written)
         mark = inventory.Mark(
-            agent=told["agent"],
-            application=told["application"],
+            agent=sys.intern(told["agent"]),
+            application=sys.intern(told["application"]),
             names=parse_id(told["id"]),
-            revision=told.get("revision", ""),
+            revision=sys.intern(told.get("revision", "")),
             fingerprint=told.get("fingerprint", ""),
             protected=told.get("protected", False) is True,
         )

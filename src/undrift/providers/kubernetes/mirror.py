@@ -1,6 +1,7 @@
 """What we know of the marked resources of a cluster without asking: as the watches tell it, and our own writes.
 
-Of a resource that is as it was applied only a digest is kept. Only what is not known to be in order is kept whole.
+Of a resource that is as it was applied only a digest is kept. Only what is not known to be in order is kept whole, and
+packed: after a start that is everything, until it was compared with what is declared.
 """
 
 from __future__ import annotations
@@ -10,20 +11,24 @@ import collections
 import contextlib
 import dataclasses
 import secrets
+import zlib
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
+
+import orjson
 
 from undrift import errors
 from undrift.model import health, inventory, resource
 from undrift.providers.kubernetes import expressions, judging, marks, owned, shaping
 
 _REMEMBERED: Final = 10_000
+_LEVEL: Final = 1
 _News = resource.ResourceId | errors.UndriftError
 
 
 @dataclasses.dataclass(slots=True)
 class Seen:
-    """One marked resource as it was seen last. `data` is kept only while it is not known to be in order."""
+    """One marked resource as it was seen last; whole only while it is not known to be in order."""
 
     id: resource.ResourceId
     uid: str
@@ -32,7 +37,19 @@ class Seen:
     digest: bytes
     health: health.Health
     managers: tuple[str, ...] = ()
-    data: Mapping[str, Any] | None = dataclasses.field(default=None, repr=False)
+    packed: bytes | None = dataclasses.field(default=None, repr=False)
+
+    @property
+    def data(self) -> Mapping[str, Any] | None:
+        """The whole of it, unpacked anew each time; None when it was not kept."""
+        if self.packed is None:
+            return None
+        found: Mapping[str, Any] = orjson.loads(zlib.decompress(self.packed))
+        return found
+
+    def keep(self, data: Mapping[str, Any] | None) -> None:
+        """Remember the whole of it, or nothing but its digest."""
+        self.packed = None if data is None else zlib.compress(orjson.dumps(data), _LEVEL)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,6 +102,7 @@ class Mirror:
         before = self._seen.get(rid)
         if before is not None and before.version >= version:
             return before
+        rid = rid if before is None else before.id
         seen = self.look_at(rid, data)
         if marks.LABEL in (metadata.get("labels") or {}) and self._gone.get(rid, -1) < version:
             self._put(seen, before)
@@ -111,24 +129,24 @@ class Mirror:
         self.learn(rid, seen, wanted.fields, owned.writers(data["metadata"]) if wanted.left else None)
         before = self._seen.get(rid)
         if (before is None or before.version < seen.version) and self._gone.get(rid, -1) < seen.version:
-            seen.data = None
+            seen.keep(None)
             self._put(seen, before)
 
     def look_at(self, rid: resource.ResourceId, data: Mapping[str, Any]) -> Seen:
         """What a look amounts to, remembering nothing."""
         metadata = data["metadata"]
+        mark = marks.read(metadata)
         seen = Seen(
             rid,
             str(metadata.get("uid", "")),
             int(metadata.get("resourceVersion") or 0),
-            marks.read(metadata),
+            dataclasses.replace(mark, names=rid) if mark is not None and mark.names == rid else mark,
             owned.digest(data, self._key),
             judging.judge(rid.kind, data, self._rules),
             owned.others(metadata),
-            data,
         )
-        if self.is_known(seen):
-            seen.data = None
+        if not self.is_known(seen):
+            seen.keep(data)
         return seen
 
     def _put(self, seen: Seen, before: Seen | None) -> None:
@@ -180,7 +198,7 @@ class Mirror:
         self._known[rid] = Known(seen.uid, seen.digest, fields, writers)
         kept = self._seen.get(rid)
         if kept is not None and kept.digest == seen.digest:
-            kept.data = None
+            kept.keep(None)
 
     def is_known(self, seen: Seen) -> bool:
         """Whether it is as we know it to be right."""
@@ -194,8 +212,9 @@ class Mirror:
             fields: resource.Fields = known.fields
             writers = known.writers or {}
         else:
-            fields = shaping.fields(seen.id, seen.data or {})
-            writers = owned.writers((seen.data or {}).get("metadata") or {}) if seen.managers else {}
+            data = seen.data or {}
+            fields = shaping.fields(seen.id, data)
+            writers = owned.writers(data.get("metadata") or {}) if seen.managers else {}
         return resource.LiveResource(
             seen.id, fields, seen.mark, seen.health, seen.uid, managers=seen.managers, writers=writers
         )

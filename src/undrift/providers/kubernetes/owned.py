@@ -33,10 +33,16 @@ def by_us(metadata: Mapping[str, Any]) -> tuple[str, _Trie] | None:
     return None
 
 
+@functools.lru_cache(1000)
+def _names(found: frozenset[str]) -> tuple[str, ...]:
+    """The same few sets of writers are on every resource."""
+    return tuple(sorted(found))
+
+
 def others(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     """Everybody else who wrote there, by name."""
     found = (entry.get("manager", "") for entry in metadata.get("managedFields") or ())
-    return tuple(sorted({name for name in found if name and name != MANAGER}))
+    return _names(frozenset(name for name in found if name and name != MANAGER))
 
 
 def writers(metadata: Mapping[str, Any]) -> dict[str, tuple[tuple[str, ...], ...]]:

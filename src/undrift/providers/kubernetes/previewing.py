@@ -107,11 +107,11 @@ class Previewer:
         if found.fields == fields:
             return True
         seen = self._cluster.mirror.get(wanted.id)
-        if seen is None or seen.data is None or seen.mark is None:
+        if seen is None or seen.mark is None or (data := seen.data) is None:
             return False
         if seen.mark.fingerprint != digesting.fingerprint(fields, situation.key):
             return False
-        if not owned.agrees(seen.data, hiding.reveal(fields)):
+        if not owned.agrees(data, hiding.reveal(fields)):
             return False
         self._learn(wanted, found, seen, fields)
         return True
@@ -173,20 +173,20 @@ class Previewer:
         fields = _without_ignored(wanted, found, situation)
         declared = dataclasses.replace(wanted, fields=fields, left=_ignored(found, situation))
         live = self._cluster.mirror.get(wanted.id)
-        if declared.left and (live is None or live.data is None):
+        if declared.left and (live is None or live.packed is None):
             live = await self._look(wanted.id)
         given = writing.body(declared, by, found.uid, live.data if live is not None else None)
         for _ in range(_TRIES):
             answer = await writing.apply(
                 self._cluster.api, kind, wanted.id, given, dry=True, account=self._account
             )
-            if live is None or live.data is None or live.version != _version(answer):
+            if live is None or live.packed is None or live.version != _version(answer):
                 live = await self._look(wanted.id)
-            if live is not None and live.data is not None and live.version == _version(answer):
+            if live is not None and live.packed is not None and live.version == _version(answer):
                 break
-        if live is None or live.data is None:
+        if live is None or (data := live.data) is None:
             return tuple(shaping.differences(found.fields, shaping.fields(wanted.id, answer)))
-        before = shaping.fields(wanted.id, live.data)
+        before = shaping.fields(wanted.id, data)
         told = tuple(shaping.differences(before, shaping.fields(wanted.id, answer)))
         if not told and found.mark is not None and found.mark.names == wanted.id:
             self._learn(wanted, found, live, fields)
@@ -198,7 +198,7 @@ class Previewer:
         if data is None:
             return None
         looked = self._cluster.mirror.look_at(rid, data)
-        looked.data = data
+        looked.keep(data)
         return looked
 
     def _can_try(self, wanted: resource.Resource, situation: plan.Situation) -> bool:
