@@ -217,6 +217,15 @@ class Surveyor(Protocol):
         ...
 
 
+@runtime_checkable
+class Counter(Protocol):
+    """A provider that counts what it asks of a target."""
+
+    def requests(self, place: target.Target) -> Mapping[str, int]:
+        """How often each kind of request was made since the target was first opened. Asks nothing of it."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
     """An agent that is to run on a target: what it is called there, and what it is started with.

@@ -103,6 +103,26 @@ def test_from_an_empty_namespace_to_a_healed_drift(
     assert healed < 5
 
 
+def test_requests_are_counted_and_none_is_made_while_all_is_well(
+    world: worlds.World, plane: control_plane.ControlPlane, name: str
+) -> None:
+    """By verb, for each target; what is in order costs nothing but the watches."""
+    declare(world, plane, name)
+    world.start()
+    world.until(lambda: is_well(world, name))
+    time.sleep(3)
+
+    def requests() -> dict[str, int]:
+        targets = world.client.agent()["targets"]
+        return dict(next(one["requests"] for one in targets if one["name"] == "cluster"))
+
+    before = requests()
+    assert before["PATCH"] >= 3
+    assert before["WATCH"] >= 3
+    time.sleep(3)
+    assert requests() == before
+
+
 def test_an_api_server_that_dies_and_comes_back(
     world: worlds.World, plane: control_plane.ControlPlane, name: str
 ) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from undrift import errors, interfaces
-from undrift.agent import queue, schedule, shapes, tenant, worker, world
+from undrift.agent import queue, schedule, sessions, shapes, tenant, worker, world
 from undrift.lib import words
 from undrift.model import event, record
 
@@ -50,7 +50,7 @@ class Service:
                 for name, poll in sorted(shared.polls.items())
             ],
             "targets": [
-                {"name": name, "provider": place.declared.provider}
+                {"name": name, "provider": place.declared.provider, "requests": _requests(place)}
                 for name, place in sorted(shared.places.items())
             ],
         }
@@ -346,6 +346,11 @@ def _changes(told: record.Reconciliation | None) -> tuple[Any, ...]:
     if told is None or told.plan is None:
         return ()
     return (*(told.plan.changes if not told.results else ()), *told.plan.withheld)
+
+
+def _requests(place: sessions.Place) -> dict[str, int]:
+    provider = place.provider
+    return dict(provider.requests(place.declared)) if isinstance(provider, interfaces.Counter) else {}
 
 
 def _hold(held: record.Hold | None, now: float) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import dataclasses
 import functools
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -35,6 +36,7 @@ class KubernetesProvider:
 
     def __init__(self) -> None:
         self._clusters: dict[str, Shared] = {}
+        self._counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
 
     def capabilities(self, place: target.Target) -> target.Capabilities:
         """See `interfaces.Provider`."""
@@ -59,6 +61,10 @@ class KubernetesProvider:
         """See `interfaces.Installer`."""
         return installing.documents(given), installing.credentials(given)
 
+    def requests(self, place: target.Target) -> Mapping[str, int]:
+        """See `interfaces.Counter`: by verb; a watch is one request however long it lasts."""
+        return dict(self._counts[place.name])
+
     def scopes(self, place: target.Target, ids: Collection[resource.ResourceId]) -> frozenset[str]:
         """Every resource stands alone."""
         return frozenset()
@@ -69,7 +75,7 @@ class KubernetesProvider:
         key = _key(place)
         known = self._clusters.get(key)
         if known is None:
-            known = self._clusters[key] = Shared(place, secrets, self._forget)
+            known = self._clusters[key] = Shared(place, secrets, self._forget, self._counts[place.name])
         known.users += 1
         try:
             return KubernetesSession(known, place, await known.cluster())
@@ -88,10 +94,15 @@ class Shared:
     """One cluster while anybody uses it; opened by whoever comes first."""
 
     def __init__(
-        self, place: target.Target, secrets: interfaces.SecretResolver, forget: Callable[[Shared], None]
+        self,
+        place: target.Target,
+        secrets: interfaces.SecretResolver,
+        forget: Callable[[Shared], None],
+        counts: collections.Counter[str],
     ) -> None:
         self._place = place
         self._secrets = secrets
+        self._counts = counts
         self._forget = functools.partial(forget, self)
         self._opened: Opened | None = None
         self._opening = asyncio.Lock()
@@ -111,6 +122,7 @@ class Shared:
                 connection = await settings.connection(self._place, self._secrets)
                 given = settings.read(self._place)
                 api = client.Client(connection, given.connections, self._forget)
+                api.counts = self._counts
                 made = cluster.Cluster(self._place.name, api, given.health)
                 try:
                     await made.open()
