@@ -10,7 +10,7 @@ from typing import Any
 import pyrage
 import pytest
 
-from tests import peers
+from tests import peers, vaults
 from undrift import errors, interfaces
 from undrift.config import decrypting, reading
 from undrift.lib import process, yaml
@@ -49,54 +49,9 @@ second: document
 """
 
 
-class Vault:
-    """A key, and a SOPS that encrypts for it."""
-
-    def __init__(self, folder: pathlib.Path, sops: pathlib.Path) -> None:
-        self.folder = folder
-        self.sops = sops
-        self.identity = pyrage.x25519.Identity.generate()
-        self.environ = {
-            "PATH": os.pathsep.join([str(sops.parent), os.environ["PATH"]]),
-            "HOME": str(folder),
-            "SOPS_AGE_KEY": str(self.identity),
-            "SOPS_DISABLE_VERSION_CHECK": "true",
-        }
-
-    def run(self, *arguments: str) -> bytes:
-        done = subprocess.run(
-            [self.sops, *arguments], env=self.environ, capture_output=True, check=False, timeout=30
-        )
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout
-
-    def encrypt(self, text: str | bytes, name: str, **rule: object) -> bytes:
-        """Encrypt by a rule of `.sops.yaml`: `encrypted_regex`, `pgp` …; for our age key unless it says otherwise."""
-        path = self.folder / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        if not rule.keys() & {"age", "pgp"}:
-            rule["age"] = str(self.identity.to_public())
-        settings = self.folder / ".sops.yaml"
-        settings.write_text(json.dumps({"creation_rules": [rule]}))
-        return self.run("--config", str(settings), "encrypt", str(path))
-
-    def read(self, content: bytes, name: str) -> bytes:
-        """What SOPS itself decrypts."""
-        path = self.folder / f"encrypted-{name}"
-        path.write_bytes(content)
-        return self.run("decrypt", str(path))
-
-    async def decrypt(self, content: bytes, name: str, **environ: str) -> bytes:
-        """What we decrypt; without SOPS at hand unless a test says `PATH`."""
-        decryptor = decrypting.SopsDecryptor("", {**self.environ, "PATH": "/nowhere", **environ})
-        found = await decryptor.decrypt(content, name)
-        assert found is not None
-        return found
-
-
 @pytest.fixture
-def vault(tmp_path: pathlib.Path) -> Vault:
-    return Vault(tmp_path, peers.require_peer("sops"))
+def vault(tmp_path: pathlib.Path) -> vaults.Vault:
+    return vaults.Vault(tmp_path, peers.require_peer("sops"))
 
 
 def data(content: bytes) -> list[Any]:
@@ -116,7 +71,7 @@ def data(content: bytes) -> list[Any]:
     ],
     ids=json.dumps,
 )
-async def test_yaml_is_read_as_sops_reads_it(vault: Vault, rule: dict[str, object]) -> None:
+async def test_yaml_is_read_as_sops_reads_it(vault: vaults.Vault, rule: dict[str, object]) -> None:
     encrypted = vault.encrypt(DOCUMENT, "x.yaml", **rule)
     assert rule or b"hunter2" not in encrypted
 
@@ -126,7 +81,7 @@ async def test_yaml_is_read_as_sops_reads_it(vault: Vault, rule: dict[str, objec
     assert b"sops" not in decrypted
 
 
-async def test_lines_stay_where_they_are_in_git(vault: Vault) -> None:
+async def test_lines_stay_where_they_are_in_git(vault: vaults.Vault) -> None:
     encrypted = vault.encrypt(DOCUMENT, "x.yaml")
     decrypted = await vault.decrypt(encrypted, "x.yaml")
 
@@ -138,7 +93,7 @@ async def test_lines_stay_where_they_are_in_git(vault: Vault) -> None:
 @pytest.mark.parametrize("value", ["1", "-7", "0x1F", "0o17", "017", "08", "1_000", "1e3", "1.0", "-0.001", "1e21",
                                    "1e-7", "0b11", "on", "y", "~", "2001-12-14", "1.2.3",
                                    "+5", ".5", "5.", "'7'", "=", "x y", "1:30"])  # fmt: skip
-async def test_plain_values_enter_the_mac_as_sops_takes_them(vault: Vault, value: str) -> None:
+async def test_plain_values_enter_the_mac_as_sops_takes_them(vault: vaults.Vault, value: str) -> None:
     encrypted = vault.encrypt(f"a_unencrypted: {value}\nb: c\n", "x.yaml")
 
     assert data(await vault.decrypt(encrypted, "x.yaml")) == [
@@ -146,14 +101,14 @@ async def test_plain_values_enter_the_mac_as_sops_takes_them(vault: Vault, value
     ]
 
 
-async def test_json(vault: Vault) -> None:
+async def test_json(vault: vaults.Vault) -> None:
     text = '{"a": "x", "b": [1, 2.5, true, null, {"c": "ü"}], "d_unencrypted": [1, 1.5, false, "z"], "e": ""}'
     decrypted = await vault.decrypt(vault.encrypt(text, "x.json"), "x.json")
 
     assert json.loads(decrypted) == json.loads(text)
 
 
-async def test_dotenv(vault: Vault) -> None:
+async def test_dotenv(vault: vaults.Vault) -> None:
     text = "# comment\nA=hunter2\nB=two words\nEMPTY=\nC_unencrypted=plain\n"
     decrypted = await vault.decrypt(vault.encrypt(text, "x.env"), "x.env")
 
@@ -162,19 +117,19 @@ async def test_dotenv(vault: Vault) -> None:
     assert lines == {line for line in wanted.decode().split("\n") if line and not line.startswith("#")}
 
 
-async def test_binary(vault: Vault) -> None:
+async def test_binary(vault: vaults.Vault) -> None:
     content = bytes(range(256)) * 3
     assert await vault.decrypt(vault.encrypt(content, "x.key"), "x.key") == content
 
 
-async def test_ini_is_left_to_sops(vault: Vault) -> None:
+async def test_ini_is_left_to_sops(vault: vaults.Vault) -> None:
     encrypted = vault.encrypt("[a]\nb = hunter2\n", "x.ini")
     decrypted = await vault.decrypt(encrypted, "x.ini", PATH=vault.environ["PATH"])
 
     assert b"hunter2" in decrypted
 
 
-async def test_comments_that_rule_are_left_to_sops(vault: Vault) -> None:
+async def test_comments_that_rule_are_left_to_sops(vault: vaults.Vault) -> None:
     text = "# secret\na: hunter2\nb: clear\n"
     encrypted = vault.encrypt(text, "x.yaml", encrypted_comment_regex="secret")
     assert b"clear" in encrypted
@@ -183,7 +138,7 @@ async def test_comments_that_rule_are_left_to_sops(vault: Vault) -> None:
     assert data(decrypted) == [{"a": "hunter2", "b": "clear"}]
 
 
-async def test_where_sops_is_needed_and_missing_it_is_said(vault: Vault) -> None:
+async def test_where_sops_is_needed_and_missing_it_is_said(vault: vaults.Vault) -> None:
     encrypted = vault.encrypt("[a]\nb = hunter2\n", "x.ini")
 
     with pytest.raises(errors.ToolMissing) as caught:
@@ -192,7 +147,7 @@ async def test_where_sops_is_needed_and_missing_it_is_said(vault: Vault) -> None
 
 
 class TestKeys:
-    async def test_from_files(self, vault: Vault, tmp_path: pathlib.Path) -> None:
+    async def test_from_files(self, vault: vaults.Vault, tmp_path: pathlib.Path) -> None:
         encrypted = vault.encrypt("a: b\n", "x.yaml")
         keys = tmp_path / "keys.txt"
         keys.write_text(f"# made today\n{vault.identity}\n")
@@ -206,13 +161,13 @@ class TestKeys:
         keys.rename(own)
         assert await decrypting.SopsDecryptor("", {"HOME": str(tmp_path)}).decrypt(encrypted, "x.yaml")
 
-    async def test_one_of_several_is_enough(self, vault: Vault) -> None:
+    async def test_one_of_several_is_enough(self, vault: vaults.Vault) -> None:
         other = pyrage.x25519.Identity.generate().to_public()
         encrypted = vault.encrypt("a: b\n", "x.yaml", age=f"{other},{vault.identity.to_public()}")
 
         assert data(await vault.decrypt(encrypted, "x.yaml")) == [{"a": "b"}]
 
-    async def test_an_ssh_key(self, vault: Vault, tmp_path: pathlib.Path) -> None:
+    async def test_an_ssh_key(self, vault: vaults.Vault, tmp_path: pathlib.Path) -> None:
         key = tmp_path / "id"
         peers.require_peer("ssh-keygen")
         done = await process.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)])
@@ -225,7 +180,7 @@ class TestKeys:
         )
         assert data(found) == [{"a": "b"}]
 
-    async def test_none_that_fits(self, vault: Vault) -> None:
+    async def test_none_that_fits(self, vault: vaults.Vault) -> None:
         encrypted = vault.encrypt("a: b\n", "x.yaml")
         other = str(pyrage.x25519.Identity.generate())
 
@@ -239,7 +194,7 @@ class TestKeys:
         [{"SOPS_AGE_KEY": "AGE-SECRET-KEY-1NONSENSE"}, {"SOPS_AGE_KEY_FILE": "/nowhere/keys"}],
         ids=["invalid", "missing"],
     )
-    async def test_one_that_cannot_be_used(self, vault: Vault, environ: dict[str, str]) -> None:
+    async def test_one_that_cannot_be_used(self, vault: vaults.Vault, environ: dict[str, str]) -> None:
         encrypted = vault.encrypt("a: b\n", "x.yaml")
 
         with pytest.raises(errors.DecryptionFailed) as caught:
@@ -247,7 +202,7 @@ class TestKeys:
         assert "NONSENSE" not in str(caught.value)
 
     @pytest.fixture
-    def gnupg(self, vault: Vault, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    def gnupg(self, vault: vaults.Vault, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         """A key ring with one key; its fingerprint."""
         vault.environ["SOPS_GPG_EXEC"] = str(peers.require_peer("gpg"))
         home = tmp_path_factory.mktemp("g")
@@ -272,7 +227,7 @@ class TestKeys:
         yield next(line.split(":")[9] for line in listed.stdout.splitlines() if line.startswith("fpr"))
         subprocess.run(["gpgconf", "--kill", "all"], env=environ, check=False, timeout=30)
 
-    async def test_pgp(self, vault: Vault, gnupg: str) -> None:
+    async def test_pgp(self, vault: vaults.Vault, gnupg: str) -> None:
         encrypted = vault.encrypt(DOCUMENT, "x.yaml", pgp=gnupg)
 
         assert data(await vault.decrypt(encrypted, "x.yaml")) == data(vault.read(encrypted, "x.yaml"))
@@ -282,38 +237,38 @@ class TestKeys:
 
 
 class TestTampering:
-    async def refused(self, vault: Vault, content: bytes, name: str = "x.yaml") -> str:
+    async def refused(self, vault: vaults.Vault, content: bytes, name: str = "x.yaml") -> str:
         with pytest.raises(errors.DecryptionFailed) as caught:
             await vault.decrypt(content, name)
         assert "hunter2" not in str(caught.value) + caught.value.hint
         return caught.value.why
 
-    async def test_a_value_in_clear_that_was_changed(self, vault: Vault) -> None:
+    async def test_a_value_in_clear_that_was_changed(self, vault: vaults.Vault) -> None:
         encrypted = vault.encrypt("a: hunter2\nb_unencrypted: clear\n", "x.yaml")
 
         assert "MAC" in await self.refused(vault, encrypted.replace(b"clear", b"clean"))
 
-    async def test_a_value_that_was_put_in_clear(self, vault: Vault) -> None:
+    async def test_a_value_that_was_put_in_clear(self, vault: vaults.Vault) -> None:
         encrypted = vault.encrypt("a: hunter2\nb: c\n", "x.yaml", mac_only_encrypted=True)
         lines = encrypted.split(b"\n")
         lines[1] = b"b: injected"
 
         assert "b should be encrypted" in await self.refused(vault, b"\n".join(lines))
 
-    async def test_values_that_were_swapped(self, vault: Vault) -> None:
+    async def test_values_that_were_swapped(self, vault: vaults.Vault) -> None:
         encrypted = vault.encrypt("a: hunter2\nb: hunter3\n", "x.yaml")
         lines = encrypted.split(b"\n")
         lines[0], lines[1] = b"a" + lines[1][1:], b"b" + lines[0][1:]
 
         assert "without SOPS" in await self.refused(vault, b"\n".join(lines))
 
-    async def test_a_value_that_was_taken_out(self, vault: Vault) -> None:
+    async def test_a_value_that_was_taken_out(self, vault: vaults.Vault) -> None:
         encrypted = vault.encrypt("a: hunter2\nb: hunter3\n", "x.yaml")
         lines = encrypted.split(b"\n")
 
         assert "MAC" in await self.refused(vault, b"\n".join(lines[1:]))
 
-    async def test_json_too(self, vault: Vault) -> None:
+    async def test_json_too(self, vault: vaults.Vault) -> None:
         encrypted = json.loads(vault.encrypt('{"a": "hunter2", "b_unencrypted": 1}', "x.json"))
         encrypted["b_unencrypted"] = 2
 
@@ -336,7 +291,7 @@ async def test_what_is_not_encrypted_is_told_from_what_is(content: bytes, name: 
     assert await decrypting.SopsDecryptor("", {}).decrypt(content, name) is None
 
 
-async def test_configuration_and_manifests_are_decrypted(vault: Vault) -> None:
+async def test_configuration_and_manifests_are_decrypted(vault: vaults.Vault) -> None:
     """Both readers, with the decryptor they have in an agent; places are those in Git."""
     text = """apiVersion: undrift.dev/v1
 kind: Source

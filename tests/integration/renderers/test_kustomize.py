@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import pathlib
+
 import pytest
 
+from tests import peers, vaults
 from tests.integration.renderers import conftest
 from undrift import errors
+from undrift.config import decrypting
 from undrift.lib import yaml
 
 DEPLOYMENT = """\
@@ -93,3 +98,24 @@ async def test_a_missing_tool_is_told(
 
     with pytest.raises(errors.ToolMissing, match="kustomize or kubectl"):
         await render_kustomize(FILES, "prod")
+
+
+@pytest.mark.parametrize("kind", ["files: [password.txt]", "files: [token=password.txt]", "envs: [web.env]"])
+async def test_secrets_are_generated_from_what_sops_encrypted(
+    kind: str, render_kustomize: conftest.Render, tmp_path: pathlib.Path
+) -> None:
+    """Decrypted in memory; what is made of them is secret, and a tool that complains does not give them away."""
+    vault = vaults.Vault(tmp_path, peers.require_peer("sops"))
+    files: dict[str, str | bytes] = {
+        "kustomization.yaml": f"secretGenerator: [{{name: web, {kind}}}]\n",
+        "password.txt": vault.encrypt("hunter2hunter2", "password.txt"),
+        "web.env": vault.encrypt("token=hunter2hunter2\n", "web.env"),
+    }
+    assert b"hunter2" not in b"".join(text for text in files.values() if isinstance(text, bytes))
+
+    [made] = (await render_kustomize(files, decryptor=decrypting.SopsDecryptor("", vault.environ))).documents
+
+    assert made.secret
+    assert [base64.b64decode(value) for value in made.data["data"].values()] == [b"hunter2hunter2"]
+    with pytest.raises(errors.UndriftError, match="nothing here can decrypt"):
+        await render_kustomize(files)
