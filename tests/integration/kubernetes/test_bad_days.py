@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -43,6 +44,23 @@ POLICY = {
 def refused(told: record.Reconciliation) -> errors.UndriftError:
     assert told.failure is not None, told.ending
     return told.failure.error.parts[0]
+
+
+def explained(told: record.Reconciliation) -> str:
+    """Why something failed and what to do about it; "" when nothing did."""
+    return "" if told.failure is None else f"{refused(told).why} {refused(told).hint}"
+
+
+async def until(
+    world: worlds.World, name: str, done: Callable[[record.Reconciliation], bool]
+) -> record.Reconciliation:
+    """Reconcile until something shows: what a cluster serves is known a moment after it changed."""
+    async with asyncio.timeout(20):
+        while True:
+            told = await world.reconcile(name)
+            if done(told):
+                return told
+            await asyncio.sleep(0.1)
 
 
 async def test_a_definition_and_its_objects_in_one_commit(world: worlds.World) -> None:
@@ -343,29 +361,6 @@ async def test_two_agents_do_not_take_from_each_other(world: worlds.World) -> No
     assert world.get("configmaps/a")["data"] == {"x": "1"}
 
 
-@pytest.mark.parametrize("piece", ["etcd"])
-async def test_etcd_hangs(world: worlds.World, piece: str) -> None:
-    """A look is refused, never taken for absence; afterwards all goes on."""
-    import signal  # noqa: PLC0415 - here only
-
-    world.commit(world.config_map(x="1"))
-    await world.reconcile()
-    world.plane.pieces[piece].signal(signal.SIGSTOP)
-    try:
-        world.commit(world.config_map(x="2"), world.config_map("b", x="1"))
-        told = await world.reconcile()
-    finally:
-        world.plane.pieces[piece].signal(signal.SIGCONT)
-    assert told.failure is not None
-    assert errors.waiting_helps(told.failure.error)
-
-    async with asyncio.timeout(60):
-        while (world.get("configmaps/b") or {}).get("data") != {"x": "1"}:
-            await world.close()
-            await world.reconcile()
-            await asyncio.sleep(0.5)
-
-
 async def test_a_kind_that_nobody_knows_is_judged_as_the_target_says(world: worlds.World) -> None:
     """By rules in CEL; without them by its conditions."""
     group = f"{world.namespace}.example.com"
@@ -385,3 +380,35 @@ async def test_a_kind_that_nobody_knows_is_judged_as_the_target_says(world: worl
         ("Degraded", "size 0"),
         ("Healthy", ""),
     ]
+
+
+async def test_an_api_version_that_is_gone(world: worlds.World) -> None:
+    """Told with what is served instead, before anything is touched; the version of Git's next commit converges."""
+    group = f"{world.namespace}.example.com"
+    definition = DEFINITION.format(plural="things", group=group)
+    thing = f"apiVersion: {group}/v1\nkind: Thing\nmetadata: {{name: t}}\nspec: {{size: 1}}\n"
+    world.commit(definition)
+    world.commit(thing, name="user")
+    await world.reconcile()
+    await until(world, "user", lambda told: told.ending is record.Ending.APPLIED)
+    uid = world.plane.get(f"/apis/{group}/v1/namespaces/{world.namespace}/things/t")["metadata"]["uid"]
+
+    first, rest = definition.split("  - name: v1\n")
+    schema = rest[rest.index("    schema:") :]
+    world.commit(
+        f"{first}  - name: v1\n    served: false\n    storage: false\n{schema}"
+        f"  - name: v2\n    served: true\n    storage: true\n{schema}"
+    )
+    moved = await world.reconcile()
+    world.commit(thing.replace("1}", "3}"), name="user")
+    told = await until(world, "user", lambda told: "/v2" in explained(told))
+    world.commit(thing.replace("/v1", "/v2").replace("1}", "2}"), world.config_map("b"), name="user")
+    after = await world.reconcile("user")
+
+    assert moved.ending is record.Ending.APPLIED, refused(moved)
+    assert f"{group}/v2" in explained(told)
+    assert str(refused(told).origin).startswith("user/all.yaml:1")
+    assert after.ending is record.Ending.APPLIED, refused(after)
+    assert worlds.changes(after) == ["create ConfigMap/b", f"update Thing.{group}/t"]
+    there = world.plane.get(f"/apis/{group}/v2/namespaces/{world.namespace}/things/t")
+    assert (there["metadata"]["uid"], there["spec"]) == (uid, {"size": 2})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import datetime
 import json
@@ -251,3 +252,27 @@ async def test_an_answer_that_never_comes_is_not_taken_for_a_refusal(
             await api.send(client.Request("PATCH", "/any", "changing it", body=b"{}"))
     finally:
         await api.close()
+
+
+async def test_no_more_than_so_many_requests_are_under_way(
+    moody: tuple[kubeconfig.Connection, list[Handler]],
+) -> None:
+    """A hundred are asked for at once, and the server never sees more than four."""
+    given, answers = moody
+    under_way, most = 0, 0
+
+    async def counted(_: web.Request) -> web.StreamResponse:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.01)
+        under_way -= 1
+        return web.json_response({})
+
+    answers += [counted] * 100
+    api = client.Client(given, connections=4)
+    try:
+        await asyncio.gather(*(api.get("/any") for _ in range(100)))
+    finally:
+        await api.close()
+    assert (most, api.counts["GET"]) == (4, 100)

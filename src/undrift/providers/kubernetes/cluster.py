@@ -87,6 +87,7 @@ class Cluster:
                 self._apis = await discovery.discover(self.api)
                 self.schemas.forget()
                 self._facts = _facts(self._apis, self.schemas)
+                await self._end_stale()
             return self._apis or discovery.Apis({})
 
     async def facts(self) -> target.Facts:
@@ -109,6 +110,14 @@ class Cluster:
             if watch is None or watch.denied:
                 unwatched.add(name)
         return frozenset(unwatched)
+
+    async def _end_stale(self) -> None:
+        """No watch goes on where its kind is not served any more; `follow` makes another when it is again."""
+        for name, watch in list(self._watches.items()):
+            kind = self._known.kinds.get(name)
+            if kind is None or kind.path() != watch.path:
+                del self._watches[name]
+                await watch.close()
 
     async def find(self, rid: resource.ResourceId) -> Any | None:
         """A resource as it is now; None when it does not exist. Raises when that cannot be known."""

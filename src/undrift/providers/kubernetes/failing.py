@@ -26,6 +26,10 @@ class Gone(errors.TargetUnavailable):
     """A resourceVersion or a `continue` token is too old: the list has to be read anew."""
 
 
+class Unserved(errors.TargetUnavailable):
+    """A kind or a version of it is not served any more: what is served has to be asked anew."""
+
+
 def explain(code: int, answer: Any, doing: str) -> errors.TargetError:
     """The error for an answer with the status `code` while `doing` something ("applying ConfigMap/a/b")."""
     status: Mapping[str, Any] = answer if isinstance(answer, Mapping) else {}
@@ -38,6 +42,10 @@ def explain(code: int, answer: Any, doing: str) -> errors.TargetError:
         )
     if code == _FORBIDDEN:
         return _forbidden(what, said)
+    if code == _MISSING and not status:
+        return Unserved(
+            what, why="the API server does not serve that kind any more", hint="it is looked at again"
+        )
     if code == _MISSING:
         return _missing(what, said, status)
     if code == _CONFLICT:

@@ -15,7 +15,7 @@ from undrift.providers.kubernetes import cluster, discovery, explaining
 
 _METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _RECENT: Final = 2.0
-_HELD: Final = 10.0
+_HELD: Final = 60.0
 _SINGLE: Final = 8
 _MOST: Final = 5_000
 
@@ -34,7 +34,7 @@ class Strangers:
     """Tells whether something exists that the watches do not show: it bears no mark, or none yet.
 
     A few are asked for one by one. When many are asked for within seconds, as when a thousand applications
-    are new, the names of the whole kind are listed instead, and hold for ten seconds: a list of thousands costs
+    are new, the names of the whole kind are listed instead, and hold for a minute: a list of thousands costs
     the API server more than applying some of them. What comes to be in the meantime is not lost: a create is
     refused where something of that name is, and whoever is refused calls `forget`.
     """
@@ -109,13 +109,18 @@ class Observer:
         found: dict[resource.ResourceId, resource.LiveResource] = {}
         missing: list[resource.ResourceId] = []
         for rid in ids:
+            if rid.kind not in served.kinds:
+                continue
             seen = mirror.get(rid) if rid.kind not in unwatched else None
             if seen is not None:
                 found[rid] = mirror.live(seen)
-            elif rid.kind in served.kinds:
+            else:
                 missing.append(rid)
-        for rid in mirror.owned(owner):
-            if rid not in found and (seen := mirror.get(rid)) is not None:
+        marked = list(mirror.owned(owner))
+        self._check(marked, served)
+        for rid in marked:
+            # What a definition took with it is not told by a watch that ended with it.
+            if rid not in found and rid.kind in served.kinds and (seen := mirror.get(rid)) is not None:
                 found[rid] = mirror.live(seen)
         if missing:
             for rid, data in (await self._strangers.find(missing)).items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import dataclasses
 import functools
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -18,6 +19,7 @@ from undrift.providers.kubernetes import (
     cluster,
     discovery,
     explaining,
+    failing,
     granting,
     installing,
     kinds,
@@ -179,7 +181,17 @@ class KubernetesSession:
 
     async def preview(self, situation: plan.Situation) -> plan.Previews:
         """See `interfaces.Session`."""
-        return await self._previewer.preview(situation)
+        try:
+            return await self._previewer.preview(situation)
+        except errors.UndriftError as error:
+            await self._ask_anew(error)
+            raise
+
+    async def _ask_anew(self, error: errors.UndriftError) -> None:
+        """Where something is not served any more, the next look is to know what is."""
+        if any(isinstance(one, failing.Unserved) for one in error.parts):
+            with contextlib.suppress(errors.TargetError):
+                await self._cluster.served(anew=True)
 
     async def intend(self, changes: Sequence[plan.Change], owner: inventory.Owner, revision: str) -> None:
         """Marks are on the resources themselves."""
@@ -190,6 +202,9 @@ class KubernetesSession:
             await self._applier.apply(change, owner, revision)
         except errors.ChangeConflict:
             self._strangers.forget(change.id.kind)
+            raise
+        except failing.Unserved as error:
+            await self._ask_anew(error)
             raise
 
     async def describe(self, change: plan.Change) -> str:

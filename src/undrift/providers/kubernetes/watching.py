@@ -23,15 +23,17 @@ _PATIENCE: Final = 20.0
 _LONGEST_PAUSE: Final = 15.0
 _INITIAL_END: Final = "k8s.io/initial-events-end"
 _TEN_MINUTES: Final = "600"
+_RESUMED: Final = 0.2
+"""A server accepts a watch before it says that it cannot go on there: that comes at once, or not at all."""
 
 
 class Watch:
-    """One kind. `fresh` is set while what the mirror has of it can be relied on."""
+    """One kind, at one path. `fresh` is set while what the mirror has of it can be relied on."""
 
     def __init__(self, api: client.Client, kind: discovery.Api, into: mirror.Mirror) -> None:
         self._api = api
         self._kind = kind
-        self._path = kind.path()
+        self.path = kind.path()
         self._mirror = into
         self._version = ""
         self._streams = True
@@ -70,9 +72,11 @@ class Watch:
                 await self._turn()
                 failures = 0
                 continue
-            except failing.Gone:
-                self._version = ""
-                continue
+            except failing.Gone as error:
+                self.fresh.clear()
+                resumed, self._version, self.error = bool(self._version), "", error
+                if resumed:
+                    continue
             except errors.UndriftError as error:
                 self.error = error
                 self.denied = isinstance(error, errors.TargetDenied)
@@ -95,16 +99,27 @@ class Watch:
             params |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
             there = set()
         try:
-            async with contextlib.aclosing(self._api.watch(self._path, params)) as lines:
-                async for line in lines:
-                    if line:
-                        there = self._event(orjson.loads(line), there)
-                    if there is None:
-                        self._well()
+            await self._read(params, there)
         except errors.ChangeRefused:
             if there is None:
                 raise
             self._streams = False
+
+    async def _read(self, params: Mapping[str, str], there: set[resource.ResourceId] | None) -> None:
+        """One watch until the server ends it; `there` is None when it goes on where one stood."""
+        resumed: asyncio.TimerHandle | None = None
+        try:
+            async with contextlib.aclosing(self._api.watch(self.path, params)) as lines:
+                async for line in lines:
+                    if line:
+                        there = self._event(orjson.loads(line), there)
+                        if there is None:
+                            self._well()
+                    elif there is None:
+                        resumed = asyncio.get_running_loop().call_later(_RESUMED, self._well)
+        finally:
+            if resumed is not None:
+                resumed.cancel()
 
     def _well(self) -> None:
         if not self.fresh.is_set():
@@ -117,7 +132,7 @@ class Watch:
         """One event; `there` gathers the first list until it is whole, then it is None."""
         sort, data = event["type"], event["object"]
         if sort == "ERROR":
-            raise failing.explain(int(data.get("code", 500)), data, f"watching {self._path}")
+            raise failing.explain(int(data.get("code", 500)), data, f"watching {self.path}")
         metadata = data["metadata"]
         version = metadata.get("resourceVersion", "")
         if sort == "BOOKMARK":
@@ -146,7 +161,7 @@ class Watch:
         params = {"labelSelector": marks.LABEL, "limit": _PAGE}
         there: set[resource.ResourceId] = set()
         while True:
-            page = await self._api.get(self._path, params)
+            page = await self._api.get(self.path, params)
             for data in page.get("items") or ():
                 data.setdefault("apiVersion", self._kind.version())
                 rid = self._id(data["metadata"])
