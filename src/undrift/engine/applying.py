@@ -23,7 +23,8 @@ _T = TypeVar("_T")
 class Applier:
     """What carrying out a plan needs. `change_timeout` is seconds for one change.
 
-    Who does not `wait` leaves it to later looks whether what was made last becomes healthy.
+    `live` is the look that the plan was made from. Who does not `wait` leaves it to later looks whether what was
+    made last becomes healthy.
     """
 
     application: application.Application
@@ -33,6 +34,7 @@ class Applier:
     owner: inventory.Owner
     desired: resource.DesiredState
     revision: str
+    live: resource.LiveState = resource.NOTHING_LIVE
     concurrency: int = 1
     change_timeout: float = 300.0
     observe_timeout: float = 120.0
@@ -62,6 +64,9 @@ async def apply_plan(found: plan.Plan, applier: Applier) -> Applied:
     last = len(found.waves) - 1
     for wave in found.waves:
         try:
+            error = await _held_up(found, wave, applier)
+            if error is not None:
+                raise error
             before = [result.change.id for result in results]
             done, live = await _apply_wave(wave, found.digest, before, applier)
         except errors.UndriftError as refused:
@@ -73,7 +78,8 @@ async def apply_plan(found: plan.Plan, applier: Applier) -> Applied:
         if error is not None:
             rest = [change for later in found.waves[wave.number + 1 :] for change in later.changes]
             results.extend(_skipped(rest, None))
-            return Applied(tuple(results), live, health.Health(health.Status.DEGRADED, error.what), error)
+            reason = error.why if isinstance(error, errors.Unhealthy) else error.what
+            return Applied(tuple(results), live, health.Health(health.Status.DEGRADED, reason), error)
     wanted = _declared(found.changes)
     if not applier.wait:
         return Applied(tuple(results), live, waiting.judge(wanted, live).health)
@@ -183,6 +189,29 @@ def _unverified(result: plan.ChangeResult, error: errors.UndriftError) -> plan.C
     return dataclasses.replace(result, outcome=plan.Outcome.UNKNOWN, error=error)
 
 
+async def _held_up(found: plan.Plan, wave: plan.Wave, applier: Applier) -> errors.UndriftError | None:
+    """What a wave follows, and this plan does not touch, has to be well: a Job that failed stops it the next time, too.
+
+    Repairs are not held up: they bring back what was there.
+    """
+    news = [change for change in wave.changes if change.reason is not plan.Reason.DRIFT]
+    wanted = [change.desired for change in news if change.desired is not None]
+    if not wanted:
+        return None
+    number = max(one.wave for one in wanted)
+    needs = {need for one in wanted for need in one.depends_on}
+    changed = {change.id for change in found.changes}
+    earlier = {
+        rid: one
+        for rid, one in applier.desired.resources.items()
+        if rid not in changed and (one.wave < number or rid in needs)
+    }
+    settled = waiting.judge(earlier, applier.live)
+    if settled.health.status is health.Status.PROGRESSING:
+        settled = await waiting.until_healthy(earlier, applier.live, applier.observe, _patience(applier))
+    return None if settled.health.status in waiting.WELL else not_healthy(settled, applier.desired)
+
+
 async def _unhealthy(
     found: plan.Plan, wave: plan.Wave, live: resource.LiveState, applier: Applier
 ) -> errors.UndriftError | None:
@@ -197,7 +226,7 @@ async def _unhealthy(
     if not needed or not wanted:
         return None
     settled = await waiting.until_healthy(wanted, live, applier.observe, _patience(applier))
-    return None if settled.health.status is health.Status.HEALTHY else not_healthy(settled, applier.desired)
+    return None if settled.health.status in waiting.WELL else not_healthy(settled, applier.desired)
 
 
 def not_healthy(settled: waiting.Settled, desired: resource.DesiredState) -> errors.Unhealthy:

@@ -440,6 +440,7 @@ class _Story:
             lease=self.world.lease,
             owner=self.owner,
             desired=situation.desired,
+            live=situation.live,
             revision=str(prepared.revision),
             concurrency=situation.capabilities.concurrency,
             observe_timeout=self.world.observe_timeout,

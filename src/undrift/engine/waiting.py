@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Final
 
 from undrift.model import health, resource
 
+WELL: Final = (health.Status.HEALTHY, health.Status.SUSPENDED)
+"""Nobody waits for what is suspended: that is how it should be."""
 _Observe = Callable[[Collection[resource.ResourceId]], Awaitable[resource.LiveState]]
 _Wanted = Mapping[resource.ResourceId, resource.Resource]
 
@@ -43,7 +46,7 @@ async def until_healthy(
     end = loop.time() + patience.timeout
     pause = patience.first
     settled = judge(wanted, seen)
-    while settled.health.status not in (health.Status.HEALTHY, health.Status.SUSPENDED):
+    while settled.health.status not in WELL:
         if loop.time() + pause >= end:
             return dataclasses.replace(settled, timed_out=True)
         await asyncio.sleep(pause)

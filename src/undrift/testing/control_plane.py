@@ -306,7 +306,8 @@ class ControlPlane:
 
     def _kwok(self) -> list[str]:
         return [
-            f"--kubeconfig={self.kubeconfig()}", "--manage-all-nodes=true",
+            f"--kubeconfig={self.kubeconfig()}", "--manage-all-nodes=false",
+            "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
             "--node-lease-duration-seconds=40", f"--server-address=127.0.0.1:{free_port()}",
             f"--config={self.programs['stages.yaml']}",
         ]  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.engine.telling import A, B, C, codes, file, story, told
 from undrift import errors
-from undrift.model import plan, record, resource
+from undrift.model import health, plan, record, resource
 from undrift.testing import fakes
 
 
@@ -65,6 +65,32 @@ def test_a_native_plan_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> Non
 
     assert told(world).ending is record.Ending.APPLIED
     assert told(world).ending is record.Ending.IN_SYNC
+
+
+@pytest.mark.parametrize("edge", ["wave", "depends_on"])
+def test_what_a_wave_follows_has_to_be_well_though_it_did_not_change(edge: str) -> None:
+    """A Job that failed stops what follows it the second time, too; a repair is not held up by it."""
+    after = {"wave": 1} if edge == "wave" else {"depends_on": (A,)}
+    world, tenant = story()
+    tenant.source.commit(file(A), file(B, **after))
+    told(world)
+    world.place.things[A].health = health.Health(health.Status.DEGRADED, "it failed")
+    world.place.things[B].fields["x"] = 7
+    healed = told(world)
+    tenant.source.commit(file(A), file(B, 2, **after))
+
+    stopped = told(world)
+    before = world.place.things[B].fields
+    world.place.things[A].health = health.Health(health.Status.SUSPENDED)
+    gone_on = told(world)
+
+    assert healed.ending is record.Ending.APPLIED
+    assert stopped.failure is not None
+    assert isinstance(stopped.failure.error, errors.Unhealthy)
+    assert (stopped.health.status, stopped.health.reason) == (health.Status.DEGRADED, "it failed")
+    assert before == {"x": 1}
+    assert gone_on.ending is record.Ending.APPLIED
+    assert world.place.things[B].fields == {"x": 2}
 
 
 @pytest.mark.parametrize("late", [True, False])
