@@ -13,6 +13,8 @@ from tests import planes
 from tests.e2e import world as worlds
 from undrift.testing import control_plane
 
+MINUTE = 60.0
+AWAY = {"UD501", "UD505"}
 TARGET = """\
 apiVersion: undrift.dev/v1
 kind: Target
@@ -143,8 +145,9 @@ def test_an_api_server_that_dies_and_comes_back(
     assert plane.get(f"/apis/apps/v1/namespaces/{name}/deployments/web") is not None
 
 
+@pytest.mark.timeout(240)
 def test_an_api_server_that_hangs(world: worlds.World, plane: control_plane.ControlPlane, name: str) -> None:
-    """The agent says so, others go on, and the change arrives when it answers again."""
+    """For a minute: the agent says so, others go on, and the change arrives when it answers again."""
     declare(world, plane, name)
     world.declare("site")
     world.files("site", {"/here": "1"})
@@ -153,15 +156,22 @@ def test_an_api_server_that_hangs(world: worlds.World, plane: control_plane.Cont
     world.until(lambda: is_well(world, name) and is_well(world, "site"))
 
     plane.api_server.signal(signal.SIGSTOP)
+    begun = time.monotonic()
     try:
         world.write("web/all.yaml", MANIFESTS.format(name=name, greeting="late"))
         world.files("site", {"/here": "2"})
         world.push("while it hangs")
         world.until(lambda: (world.target / "here").read_text() == "2")
+        others = time.monotonic() - begun
+        world.until(lambda: AWAY & set(world.codes(name)), MINUTE)
+        time.sleep(max(0.0, MINUTE - (time.monotonic() - begun)))
+        assert is_well(world, "site")
     finally:
         plane.api_server.signal(signal.SIGCONT)
 
     world.until(lambda: greeting(plane, name) == "late")
+    world.until(lambda: is_well(world, name))
+    assert others < MINUTE / 4
 
 
 def test_somebody_who_keeps_fighting(
