@@ -34,8 +34,8 @@ def next_look(
     """Seconds until an application is due again.
 
     `failures` counts the failures in a row. A failure that waiting may mend is tried again with back-off; a closed
-    window is waited for; what is not healthy yet is looked at soon, or now and then where the target tells when
-    it is; everything else waits its interval, give or take a tenth.
+    window is waited for; what is not healthy yet is looked at soon, or less and less often where the target tells
+    when it is (why it is not has to be asked); everything else waits its interval, give or take a tenth.
     """
     now, chance = moment.now, moment.chance
     regular = subject.interval * (1 - _JITTER + 2 * _JITTER * chance)
@@ -51,9 +51,15 @@ def next_look(
     if opens is not None:
         return min(regular, max(0.5, opens - now))
     if told.health.status is health.Status.PROGRESSING:
-        patient = moment.told_of_health and moment.since > _FRESH
-        return min(regular, max(_SETTLING, subject.policy.health_timeout / 10) if patient else _SETTLING)
+        return min(regular, _settling(subject, moment))
     return regular
+
+
+def _settling(subject: application.Application, moment: Moment) -> float:
+    if not moment.told_of_health:
+        return _SETTLING
+    patience = subject.policy.health_timeout / 10 if moment.since > _FRESH else moment.since / 2
+    return max(_SETTLING, patience)
 
 
 def waits_for_others(told: record.Reconciliation) -> bool:

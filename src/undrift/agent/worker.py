@@ -220,12 +220,14 @@ class Worker:
             return
         if known.news or known.let_go or known.application.takes_from:
             self._wake_others(known)
-        soon = told.results and told.failure is None
+        tells = self._tells_health(known.application.target)
+        unheard = not tells or known.heals.contested(known.looked)
+        soon = told.results and told.failure is None and unheard
         chance = random.random()  # noqa: S311 - spreads load
         moment = schedule.Moment(
             known.looked,
             chance,
-            self._tells_health(known.application.target),
+            tells,
             known.looked - known.changed,
         )
         pause = 1.0 if soon else schedule.next_look(known.application, told, known.failures, moment)

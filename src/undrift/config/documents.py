@@ -239,7 +239,7 @@ class AgentSpec(part.Part):
         "How often the config repository is asked for a new commit.", default=30.0
     )
     workers: Annotated[int, pydantic.Field(strict=True, ge=1, le=256)] = part.said(
-        "How many applications are reconciled at once.", default=8
+        "How many applications are reconciled at once.", default=32
     )
     retention: fields.Duration = part.said("How long history is kept.", default=90 * 86400.0)
     defaults: AgentDefaults = part.said(

@@ -13,6 +13,7 @@ import collections
 import contextlib
 import dataclasses
 import pathlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -33,10 +34,11 @@ _CORRUPT = ("malformed", "not a database", "corrupt")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Job:
-    """One function, and who waits for what it returns."""
+    """One function, and who waits on `loop` for what it returns."""
 
     work: Callable[[sa.Connection], Any]
-    future: futures.Future[Any] = dataclasses.field(default_factory=futures.Future)
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
 
 
 class Runner(Protocol):
@@ -58,41 +60,42 @@ class SqliteRunner:
         self._engine = engine
         self._thread = futures.ThreadPoolExecutor(1, "sqlite")
         self._waiting: collections.deque[_Job] = collections.deque()
+        self._lock = threading.Lock()
+        self._serving = False
 
     async def run(self, work: Callable[[sa.Connection], _T]) -> _T:
         """See `Runner`. A caller that is cancelled does not stop what is under way."""
-        job = _Job(work)
-        self._waiting.append(job)
-        self._thread.submit(self._serve)
-        found: _T = await asyncio.wrap_future(job.future)
+        loop = asyncio.get_running_loop()
+        job = _Job(work, loop, loop.create_future())
+        with self._lock:
+            self._waiting.append(job)
+            idle, self._serving = not self._serving, True
+        if idle:
+            self._thread.submit(self._serve)
+        found: _T = await job.future
         return found
 
     def _serve(self) -> None:
-        """Everything that waits by now; it may be nothing, for whoever came before took it along."""
-        jobs = [
-            job
-            for _ in range(min(len(self._waiting), _TOGETHER))
-            if (job := self._waiting.popleft()).future.set_running_or_notify_cancel()
-        ]
+        """Everything that waits, until nothing does. Waking the thread for each would cost more than the work."""
+        while True:
+            with self._lock:
+                jobs = [self._waiting.popleft() for _ in range(min(len(self._waiting), _TOGETHER))]
+                if not jobs:
+                    self._serving = False
+                    return
+            self._answer([job for job in jobs if not job.future.cancelled()])
+
+    def _answer(self, jobs: Sequence[_Job]) -> None:
         try:
             found = self._commit(jobs)
         except BaseException as error:  # noqa: BLE001 - it is the callers' to handle
             if len(jobs) == 1:
-                jobs[0].future.set_exception(error)
+                _deliver(jobs, [error], _fail)
             else:
                 for job in jobs:
-                    self._alone(job)
+                    self._answer([job])
         else:
-            for job, value in zip(jobs, found, strict=True):
-                job.future.set_result(value)
-
-    def _alone(self, job: _Job) -> None:
-        try:
-            (found,) = self._commit([job])
-        except BaseException as error:  # noqa: BLE001 - it is the caller's to handle
-            job.future.set_exception(error)
-        else:
-            job.future.set_result(found)
+            _deliver(jobs, found, _give)
 
     def _commit(self, jobs: Sequence[_Job]) -> list[Any]:
         if not jobs:
@@ -104,6 +107,31 @@ class SqliteRunner:
         """See `Runner`."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._engine.dispose)
         self._thread.shutdown()
+
+
+def _deliver(
+    jobs: Sequence[_Job], values: Sequence[Any], how: Callable[[asyncio.Future[Any], Any], None]
+) -> None:
+    """Hand over what came out, with one call to each loop; one that is closed waits for nothing any more."""
+
+    def all_of(pairs: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
+        for future, value in pairs:
+            if not future.done():
+                how(future, value)
+
+    loops = {id(job.loop): job.loop for job in jobs}
+    for key, loop in loops.items():
+        mine = [(job.future, value) for job, value in zip(jobs, values, strict=True) if id(job.loop) == key]
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(all_of, mine)
+
+
+def _give(future: asyncio.Future[Any], value: Any) -> None:
+    future.set_result(value)
+
+
+def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
+    future.set_exception(error)
 
 
 class PostgresqlRunner:

@@ -9,6 +9,7 @@ import pathlib
 import posixpath
 import shutil
 import tempfile
+import weakref
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
@@ -19,6 +20,9 @@ from undrift.model import source
 _MEMORY: Final = pathlib.Path("/dev/shm")  # noqa: S108 - memory, and the folder in it is ours alone
 LIMITS: Final = process.Limits(timeout=120.0, output=64 << 20, memory=8 << 30, cpu=120)
 _NOWHERE: Final = "http://127.0.0.1:9"
+_AT_ONCE: Final = max(2, os.cpu_count() or 1)
+_gates: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = weakref.WeakKeyDictionary()
+"""More tools at once than processors would only need more memory; a gate belongs to one event loop."""
 
 
 @contextlib.asynccontextmanager
@@ -69,10 +73,12 @@ async def run(
 ) -> process.Completed:
     """Run a tool in its workspace, within limits. Raises `ToolMissing`, `RenderTimeout`."""
     name = pathlib.Path(argv[0]).name
+    gate = _gates.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(_AT_ONCE))
     try:
-        return await process.run(
-            argv, stdin=stdin, env=environment(folder, remote=remote), cwd=folder, limits=LIMITS
-        )
+        async with gate:
+            return await process.run(
+                argv, stdin=stdin, env=environment(folder, remote=remote), cwd=folder, limits=LIMITS
+            )
     except process.ProgramMissing as error:
         raise errors.ToolMissing(
             f"{name} is not installed", hint=f"install {name} where the agent runs"

@@ -99,5 +99,5 @@ def test_what_is_on_its_way_is_looked_at_soon() -> None:
     found = told(health=health.Health(health.Status.PROGRESSING, "starting"))
 
     assert schedule.next_look(SITE, found, 0, schedule.Moment(NOW, 0.5)) == 5.0
-    told_of = schedule.Moment(NOW, 0.5, told_of_health=True, since=100.0)
-    assert schedule.next_look(SITE, found, 0, told_of) == 30.0
+    told_of = [schedule.Moment(NOW, 0.5, told_of_health=True, since=since) for since in (0.0, 20.0, 100.0)]
+    assert [schedule.next_look(SITE, found, 0, moment) for moment in told_of] == [5.0, 10.0, 30.0]

@@ -125,18 +125,23 @@ class Mirror:
     def applied(self, wanted: resource.Resource, data: Mapping[str, Any]) -> None:
         """The answer to an apply: what is wanted is true of it."""
         rid = wanted.id
-        seen = self.look_at(rid, data)
+        seen = self._glance(rid, data)
         self.learn(rid, seen, wanted.fields, owned.writers(data["metadata"]) if wanted.left else None)
         before = self._seen.get(rid)
         if (before is None or before.version < seen.version) and self._gone.get(rid, -1) < seen.version:
-            seen.keep(None)
             self._put(seen, before)
 
     def look_at(self, rid: resource.ResourceId, data: Mapping[str, Any]) -> Seen:
         """What a look amounts to, remembering nothing."""
+        seen = self._glance(rid, data)
+        if not self.is_known(seen):
+            seen.keep(data)
+        return seen
+
+    def _glance(self, rid: resource.ResourceId, data: Mapping[str, Any]) -> Seen:
         metadata = data["metadata"]
         mark = marks.read(metadata)
-        seen = Seen(
+        return Seen(
             rid,
             str(metadata.get("uid", "")),
             int(metadata.get("resourceVersion") or 0),
@@ -145,9 +150,6 @@ class Mirror:
             judging.judge(rid.kind, data, self._rules),
             owned.others(metadata),
         )
-        if not self.is_known(seen):
-            seen.keep(data)
-        return seen
 
     def _put(self, seen: Seen, before: Seen | None) -> None:
         rid = seen.id
