@@ -23,6 +23,7 @@ from undrift import errors, interfaces, plugins
 from undrift.agent import (
     audit,
     fleet,
+    joining,
     leasing,
     outbox,
     polling,
@@ -318,7 +319,8 @@ class _Agent:
 
     async def _source_changed(self, poll: polling.Poll) -> None:
         """A new revision: only applications whose own files changed are looked at."""
-        if poll.declared.name != fleet.CONFIG:
+        name = poll.declared.name
+        if name != fleet.CONFIG:
             self._tell_source(poll)
         if poll.revision is None or poll.error is not None:
             return
@@ -326,19 +328,18 @@ class _Agent:
         using = [
             one
             for one in self._shared.tenants.values()
-            if one.application.source.name == poll.declared.name and not one.application.decommissioned
+            if joining.uses(one, name) and not one.application.decommissioned
         ]
         try:
-            wanted = {path for one in using for path in (one.application.source.path, *one.beside)}
+            wanted = {path for one in using for path in joining.paths(one, name)}
             digests = await poll.digests(poll.revision, sorted(wanted))
         except errors.UndriftError as error:
             _log.warning("source cannot be read", source=poll.declared.name, **shapes.error(error))
             return
         for one in using:
-            paths = (one.application.source.path, *one.beside)
-            digest = " ".join(digests.get(path, "") for path in paths)
-            if digest != one.source_digest:
-                one.source_digest = digest
+            digest = " ".join(digests.get(path, "") for path in joining.paths(one, name))
+            if digest != one.source_digests.get(name):
+                one.source_digests[name] = digest
                 self._shared.queue.put(one.name, queue.Urgency.CHANGE)
 
     async def _generate_anew(self, poll: polling.Poll) -> None:

@@ -16,7 +16,7 @@ from undrift import errors
 from undrift.agent import polling, queue, sessions, shapes, tenant, world
 from undrift.config import configuration, keeping, references
 from undrift.lib import canonical
-from undrift.model import application, source
+from undrift.model import application, elsewhere, source
 
 _log = structlog.get_logger("undrift")
 CONFIG = "config"
@@ -51,7 +51,9 @@ class Fleet:
         shared.takers = _takers(found)
         await self._serve(found)
         serving = found.serving(shared.agent)
-        await self._open({one.source.name for one in serving.values()} | found.looked_into, found)
+        await self._open(
+            {name for one in serving.values() for name in _sources(one)} | found.looked_into, found
+        )
         self._leave(found, serving.keys())
         for name, declared in serving.items():
             self._settle(declared, found.digests.get(name, ""))
@@ -85,9 +87,10 @@ class Fleet:
         for name in shared.places.keys() - ours - used:
             await shared.places.pop(name).drop()
         read = {
-            one.application.source.name
+            name
             for one in shared.tenants.values()
             if not one.application.decommissioned
+            for name in _sources(one.application)
         }
         for name in shared.polls.keys() - read - found.looked_into - {CONFIG}:
             await shared.polls.pop(name).close()
@@ -217,3 +220,8 @@ def _takers(found: configuration.Configuration) -> dict[str, list[str]]:
         for giver in one.takes_from:
             takers.setdefault(giver, []).append(name)
     return takers
+
+
+def _sources(subject: application.Application) -> frozenset[str]:
+    """All that an application is made of."""
+    return frozenset({subject.source.name}) | elsewhere.sources(subject.renderer.settings)

@@ -13,8 +13,8 @@ from undrift.model import application, health, record, resource
 
 @dataclasses.dataclass(slots=True)
 class Tenant:
-    """One application. `digest` names its documents in Git, `source_digest` the files it was last queued for,
-    which may lie `beside` its own path, too.
+    """One application. `digest` names its documents in Git, `source_digests` by source the files it was last
+    queued for, which may lie `beside` its own path, too.
 
     `summary` is of `told`, or of what history has of the time before this process.
     `trouble` are errors of its document while the last good one stays in force. `retry` is a person's order.
@@ -31,7 +31,7 @@ class Tenant:
     told: record.Reconciliation | None = None
     summary: recorder.Summary | None = None
     trouble: tuple[errors.UndriftError, ...] = ()
-    source_digest: str = ""
+    source_digests: dict[str, str] = dataclasses.field(default_factory=dict)
     beside: tuple[str, ...] = ()
     failures: int = 0
     retry: bool = False

@@ -10,7 +10,19 @@ import secrets
 import structlog
 
 from undrift import errors, interfaces
-from undrift.agent import fleet, handing, queue, recorder, schedule, scoping, sessions, shapes, tenant, world
+from undrift.agent import (
+    fleet,
+    handing,
+    joining,
+    queue,
+    recorder,
+    schedule,
+    scoping,
+    sessions,
+    shapes,
+    tenant,
+    world,
+)
 from undrift.engine import reconciling, settling
 from undrift.model import application, record
 
@@ -112,7 +124,7 @@ class Worker:
             shared.known.pop(next(iter(shared.known)))
         return reconciling.World(
             agent=shared.agent,
-            source=poll,
+            source=joining.of(known, poll, shared.polls),
             renderer=shared.registry.renderer(known.application.renderer.kind),
             provider=place.provider,
             target=place.declared,

@@ -14,7 +14,7 @@ from typing import Final, TypeVar, cast
 from undrift import errors
 from undrift.config import configuration, declared, documents, part
 from undrift.lib import words
-from undrift.model import target
+from undrift.model import elsewhere, target
 
 Key = tuple[str, str]
 """Kind and name."""
@@ -134,6 +134,8 @@ def used(index: Index) -> Iterator[Finding]:
         uses: list[tuple[str, str, declared.Location]] = [("Target", spec.target, ("spec", "target"))]
         if spec.source.name != part.CONFIG_SOURCE:
             uses.append(("Source", spec.source.name, _SOURCE))
+        others = elsewhere.sources(spec.renderer.model_extra) - {part.CONFIG_SOURCE}
+        uses.extend(("Source", other, ("spec", "renderer")) for other in sorted(others))
         if spec.project != "default" or ("Project", "default") in index.spoiled:
             uses.append(("Project", spec.project, ("spec", "project")))
         for kind, wanted, path in uses:

@@ -14,7 +14,7 @@ from typing import Any
 
 from undrift import errors, interfaces
 from undrift.engine import digesting, windows
-from undrift.model import application, health, plan, record, resource
+from undrift.model import application, elsewhere, health, plan, record, resource
 
 HEALS = 10
 """So often is one resource repaired"""
@@ -137,6 +137,9 @@ def forbidden(
     named = {subject.source.name, around.source_url} - {""}
     if named and not any(_any(project.sources, name) for name in named):
         yield _forbidden(subject, f"source {subject.source.name or around.source_url}")
+    for name in sorted(elsewhere.sources(subject.renderer.settings)):
+        if not _any(project.sources, name):
+            yield _forbidden(subject, f"source {name}")
     if not _any(project.targets, subject.target):
         yield _forbidden(subject, f"target {subject.target}")
     if not _any(project.accounts, subject.account):

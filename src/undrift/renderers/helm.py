@@ -23,7 +23,7 @@ from typing import Any, Final
 import undrift
 from undrift import errors, interfaces
 from undrift.lib import canonical, words, yaml
-from undrift.model import source, target
+from undrift.model import elsewhere, source, target
 from undrift.renderers import kustomize, opening, substituting, tracing, workspace
 
 _SETTINGS: Final = (
@@ -89,7 +89,7 @@ class HelmRenderer:
         named = [*chosen.value_files, *([] if chosen.repository else [chosen.chart])]
         named += [chosen.post_render] if chosen.post_render else []
         inside = posixpath.normpath(artifact.path)
-        found = {posixpath.normpath(posixpath.join(artifact.path, name)) for name in named}
+        found = {_placed(artifact.path, name) for name in named}
         return kustomize.bases(artifact) | frozenset(
             path for path in found if path != inside and not path.startswith((f"{inside}/", "..", "/"))
         )
@@ -164,10 +164,9 @@ class _Kitchen:
         """Files that are named have to be there."""
         wrong: list[errors.UndriftError] = []
         for name in self.chosen.value_files:
-            path = posixpath.normpath(posixpath.join(self.path, name))
+            path = _placed(self.path, name)
             if path not in files:
-                hint = words.suggestion(path, [each for each in files if each.endswith((".yaml", ".yml"))])
-                wrong.append(errors.RenderFailed(f"the value file {path} does not exist", hint=hint))
+                wrong.append(_no_value_file(path, files))
         if (
             not self.chosen.repository
             and f"{self.shown}/Chart.yaml" not in files
@@ -193,7 +192,7 @@ class _Kitchen:
         if known:
             yield from ("--api-versions", ",".join(known))
         for name in (*chosen.value_files, _INLINE):
-            yield from ("--values", str(folder / posixpath.normpath(posixpath.join(self.path, name))))
+            yield from ("--values", str(folder / _placed(self.path, name)))
         for name, value in chosen.set.items():
             yield from ("--set-string" if isinstance(value, str) else "--set", f"{name}={_literal(value)}")
 
@@ -312,7 +311,10 @@ def choose(settings: Mapping[str, Any]) -> Chosen:
         version=str(take("version", (str, int, float), "", "write the version of the chart")),
         release=take("releaseName", str, "", "write a name"),
         values=take("values", Mapping, {}, "write a mapping"),
-        value_files=tuple(take("valueFiles", (list, tuple), (), "write a list of paths")),
+        value_files=tuple(
+            _value_file(each, wrong)
+            for each in take("valueFiles", (list, tuple), (), "write a list of paths")
+        ),
         set=take("set", Mapping, {}, "write {path: value}"),
         crds=take("includeCrds", bool, True, "write true or false"),
         api_versions=tuple(take("apiVersions", (list, tuple), (), "write a list")),
@@ -331,6 +333,37 @@ def choose(settings: Mapping[str, Any]) -> Chosen:
     if wrong:
         raise errors.gather(wrong)
     return made
+
+
+def _value_file(given: Any, wrong: list[errors.UndriftError]) -> str:
+    """A path, or how a file of another source is spelled among paths."""
+    if isinstance(given, str):
+        return given
+    spelled = elsewhere.spell(given) if isinstance(given, Mapping) else ""
+    if not spelled:
+        wrong.append(
+            errors.RenderFailed(
+                "an item of renderer.valueFiles cannot be used",
+                hint="write a path, or {source: NAME, path: PATH} for a file of another source",
+            )
+        )
+    return spelled
+
+
+def _placed(path: str, name: str) -> str:
+    """Where a file that is named from `path` lies among all that was gathered."""
+    return name if elsewhere.read(name) else posixpath.normpath(posixpath.join(path, name))
+
+
+def _no_value_file(path: str, files: Mapping[str, source.File]) -> errors.RenderFailed:
+    place = elsewhere.read(path)
+    if place is not None:
+        return errors.RenderFailed(
+            f"the value file {place[1]} of source {place[0]} does not exist",
+            hint="add it there, or correct renderer.valueFiles; only an agent reads other sources",
+        )
+    hint = words.suggestion(path, [each for each in files if each.endswith((".yaml", ".yml"))])
+    return errors.RenderFailed(f"the value file {path} does not exist", hint=hint)
 
 
 @functools.lru_cache(8)

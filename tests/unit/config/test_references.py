@@ -55,6 +55,16 @@ async def test_a_dependency_on_a_broken_application_is_no_error_of_its_own() -> 
     assert len(found.errors) == 1
 
 
+async def test_a_source_that_settings_of_a_renderer_name_has_to_be_declared() -> None:
+    named = "renderer: {kind: helm, valueFiles: [a.yaml, {source: sharde, path: b.yaml}]}"
+    source = "---\napiVersion: undrift.dev/v1\nkind: Source\nmetadata: {name: shared}\nspec: {url: https://example.com/x.git, branch: main}\n"
+    found = await declaring.read(declaring.BASE + source + declaring.application("web", named))
+
+    [error] = found.errors
+    assert isinstance(error, errors.ReferenceUnknown)
+    assert error.hint == "did you mean shared?"
+
+
 async def test_a_project_that_is_broken_lets_nothing_through() -> None:
     """Its limits are not known, so nothing of it may change; the default project can be declared too."""
     broken = "---\napiVersion: undrift.dev/v1\nkind: Project\nmetadata: {name: default}\nspec: {targts: []}\n"
