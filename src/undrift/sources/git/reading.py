@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from undrift import errors
 from undrift.sources.git import command
@@ -19,6 +19,7 @@ from undrift.sources.git import command
 _LINE = 1024 * 1024
 _IDLE = 60.0
 _ENDING = 1.0
+_TOGETHER = 64
 _SHA256 = 64
 _KINDS = frozenset({"commit", "tree", "blob", "tag"})
 _T = TypeVar("_T")
@@ -42,6 +43,16 @@ class Found:
     content: bytes = dataclasses.field(repr=False)
 
 
+@dataclasses.dataclass(slots=True, eq=False)
+class _Question:
+    """What somebody waits for: `names`, and how each answer is read."""
+
+    verb: str
+    names: Sequence[str]
+    read: Callable[[asyncio.StreamReader], Awaitable[Any]]
+    answers: list[Any] | None = None
+
+
 class Reader:
     """Answers what is in a store. `environment` is asked when the process starts; it ends after idle seconds."""
 
@@ -51,6 +62,7 @@ class Reader:
         self._process: asyncio.subprocess.Process | None = None
         self._complaint: asyncio.Task[bytes] | None = None
         self._lock = asyncio.Lock()
+        self._waiting: list[_Question] = []
         self._idle: asyncio.TimerHandle | None = None
 
     async def info(self, names: Sequence[str]) -> list[Info | None]:
@@ -69,34 +81,59 @@ class Reader:
     ) -> list[_T]:
         if not names:
             return []
-        lines = "".join(f"{verb} {name}\n" for name in names) + "flush\n"
-        async with self._lock:
-            try:
-                async with asyncio.timeout(self.timeout):
-                    return await self._exchange(lines.encode("utf-8", "surrogateescape"), len(names), read)
-            except TimeoutError:
-                await self._stop()
-                raise errors.StoreBroken(
-                    "the local store does not answer",
-                    why=f"git cat-file said nothing for {self.timeout:g} s",
-                ) from None
-            except (asyncio.IncompleteReadError, ConnectionError, ValueError) as error:
-                raise await self._died(error) from None
-            except BaseException:
-                # Half an answer is still in the pipe: it must not become the start of the next one.
-                await self._stop()
-                raise
+        mine = _Question(verb, names, read)
+        self._waiting.append(mine)
+        try:
+            async with self._lock:
+                if mine.answers is None:
+                    await self._serve(mine)
+        finally:
+            if mine in self._waiting:
+                self._waiting.remove(mine)
+        return mine.answers or []
 
-    async def _exchange(
-        self, lines: bytes, count: int, read: Callable[[asyncio.StreamReader], Awaitable[_T]]
-    ) -> list[_T]:
+    async def _serve(self, mine: _Question) -> None:
+        """Put `mine` and all that waits by now in one go: the process is woken once for all who asked.
+
+        What befalls others in the middle of it is theirs to find out: they are asked again.
+        """
+        self._waiting.remove(mine)
+        asked = [mine, *self._waiting[:_TOGETHER]]
+        del self._waiting[:_TOGETHER]
+        try:
+            await self._guarded(asked)
+        except (errors.StoreBroken, command.Corruption):
+            if mine.answers is None:
+                raise
+        finally:
+            self._waiting[:0] = [one for one in asked if one.answers is None and one is not mine]
+
+    async def _guarded(self, asked: Sequence[_Question]) -> None:
+        try:
+            async with asyncio.timeout(self.timeout):
+                await self._exchange(asked)
+        except TimeoutError:
+            await self._stop()
+            raise errors.StoreBroken(
+                "the local store does not answer",
+                why=f"git cat-file said nothing for {self.timeout:g} s",
+            ) from None
+        except (asyncio.IncompleteReadError, ConnectionError, ValueError) as error:
+            raise await self._died(error) from None
+        except BaseException:
+            # Half an answer is still in the pipe: it must not become the start of the next one.
+            await self._stop()
+            raise
+
+    async def _exchange(self, asked: Sequence[_Question]) -> None:
         process = await self._start()
         if process.stdin is None or process.stdout is None:
             raise ConnectionError
-        process.stdin.write(lines)
-        found = [await read(process.stdout) for _ in range(count)]
+        lines = "".join(f"{one.verb} {name}\n" for one in asked for name in one.names) + "flush\n"
+        process.stdin.write(lines.encode("utf-8", "surrogateescape"))
+        for one in asked:
+            one.answers = [await one.read(process.stdout) for _ in one.names]
         await process.stdin.drain()
-        return found
 
     async def _start(self) -> asyncio.subprocess.Process:
         loop = asyncio.get_running_loop()
