@@ -12,7 +12,8 @@ scheduler whether trying the same thing again can end differently while nobody c
     ├── TargetError        UD5xx  looking at and changing a target
     ├── GuardError         UD6xx  a plan that may not run (yet)
     ├── DatabaseError      UD7xx  what we remember
-    └── OrderError         UD8xx  what a person asked for
+    ├── OrderError         UD8xx  what a person asked for
+    └── PublishError       UD91x  on the way into the GitOps repository
 
 An error never holds a secret: whoever builds one from foreign output masks it first.
 """
@@ -145,6 +146,30 @@ class AgentUnknown(ConfigError):
     code = "UD107"
 
 
+class DeliveryMissing(ConfigError):
+    """There is no `undrift.yaml` that says how an application gets into the GitOps repository, or several."""
+
+    code = "UD108"
+
+
+class StageMissing(ConfigError):
+    """What a stage is rendered from is not there, or there is no stage of that name."""
+
+    code = "UD109"
+
+
+class VariableMissing(ConfigError):
+    """The configuration uses a variable that has no value."""
+
+    code = "UD110"
+
+
+class ForgeUnknown(ConfigError):
+    """Nobody can tell which kind of forge a repository is on."""
+
+    code = "UD111"
+
+
 # --- UD2xx ---------------------------------------------------------------------------------------------
 
 
@@ -249,6 +274,24 @@ class ToolMissing(RenderError):
     code = "UD304"
 
 
+class ContainerUnknown(RenderError):
+    """An image is declared for a container that no manifest has."""
+
+    code = "UD305"
+
+
+class ValueUnknown(RenderError):
+    """A value is set at a path that is not there."""
+
+    code = "UD306"
+
+
+class RenderUnrepeatable(RenderError):
+    """Rendering the same twice gives two results."""
+
+    code = "UD307"
+
+
 # --- UD4xx ---------------------------------------------------------------------------------------------
 
 
@@ -292,6 +335,54 @@ class ReferenceUnsatisfied(ValidationError):
     """A resource names another one that nobody declares and that does not exist."""
 
     code = "UD406"
+
+
+class VersionRemoved(ValidationError):
+    """The declared Kubernetes version does not serve this kind in that version any more."""
+
+    code = "UD407"
+
+
+class SecretInPlain(ValidationError):
+    """A secret would be published that anybody can read."""
+
+    code = "UD408"
+
+
+class ImageMutable(ValidationError):
+    """An image is named by a tag that may be another image tomorrow."""
+
+    code = "UD409"
+
+
+class NamespaceForeign(ValidationError):
+    """A resource lies in another namespace than that of its stage."""
+
+    code = "UD410"
+
+
+class LimitsMissing(ValidationError):
+    """A container says nothing of the memory or CPU that it needs."""
+
+    code = "UD411"
+
+
+class PolicyViolated(ValidationError):
+    """A policy of yours says no."""
+
+    code = "UD412"
+
+
+class CheckFailed(ValidationError):
+    """A validator that was declared found something, or could not be run."""
+
+    code = "UD413"
+
+
+class WaiverExpired(ValidationError):
+    """A waiver is out of date, or nothing needs it."""
+
+    code = "UD414"
 
 
 # --- UD5xx ---------------------------------------------------------------------------------------------
@@ -558,6 +649,84 @@ class InternalError(UndriftError):
 
     code = "UD900"
     waiting_helps = True
+
+
+# --- UD91x ---------------------------------------------------------------------------------------------
+
+
+class PublishError(UndriftError):
+    """A revision could not be brought into the GitOps repository."""
+
+    code = "UD910"
+
+
+class ForgeDenied(PublishError):
+    """The forge refuses our token, or there is none."""
+
+    code = "UD911"
+
+
+class BranchProtected(PublishError):
+    """The branch may not be pushed to directly."""
+
+    code = "UD912"
+
+
+class PushDeadline(PublishError):
+    """Others pushed all the time, until the deadline passed."""
+
+    code = "UD913"
+    waiting_helps = True
+
+
+class ForgeUnavailable(PublishError):
+    """The forge does not answer, or has a fault of its own."""
+
+    code = "UD914"
+    waiting_helps = True
+
+
+class ForgeRefused(PublishError):
+    """The forge says no to what was asked of it, and will again."""
+
+    code = "UD915"
+
+
+class OrderUnknown(PublishError):
+    """Nobody can tell which of two revisions is the newer one."""
+
+    code = "UD916"
+
+
+class HandEdited(PublishError):
+    """Somebody changed published files in the GitOps repository by hand."""
+
+    code = "UD917"
+
+
+class Superseded(PublishError):
+    """A newer revision is published already."""
+
+    code = "UD918"
+
+
+class BranchTaken(PublishError):
+    """Somebody else's commits are on the branch of a pull request of ours."""
+
+    code = "UD919"
+
+
+class GateClosed(PublishError):
+    """A revision may not go to the next stage, or not yet."""
+
+    code = "UD920"
+    waiting_helps = True
+
+
+class ContextForbidden(PublishError):
+    """What is meant for a local cluster is not applied to another one."""
+
+    code = "UD921"
 
 
 class Several(UndriftError):

@@ -12,8 +12,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from undrift import errors
 from undrift.model import (
+    agent,
     application,
     event,
+    forge,
     health,
     inventory,
     lock,
@@ -226,28 +228,11 @@ class Counter(Protocol):
         ...
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Installation:
-    """An agent that is to run on a target: what it is called there, and what it is started with.
-
-    `name` is that of its own resources, `agent` that of its `kind: Agent`; `storage` is a quantity ("1Gi").
-    """
-
-    image: str
-    repository: str
-    branch: str = ""
-    path: str = ""
-    agent: str = ""
-    name: str = "undrift"
-    namespace: str = "undrift"
-    storage: str = "1Gi"
-
-
 @runtime_checkable
 class Installer(Protocol):
     """A provider on whose targets an agent can run."""
 
-    def installation(self, given: Installation) -> tuple[Sequence[Mapping[str, Any]], str]:
+    def installation(self, given: agent.Installation) -> tuple[Sequence[Mapping[str, Any]], str]:
         """The documents that make an agent run there, but for its rights; and how it is given its credential."""
         ...
 
@@ -434,3 +419,80 @@ class Surroundings:
     source_url: str = ""
     now: float = 0.0
     contested: frozenset[resource.ResourceId] = frozenset()
+
+
+class Forge(Protocol):
+    """One repository on a forge. Tokens are in its client and nowhere else.
+
+    Raises `ForgeDenied` (token, rights), `ForgeUnavailable` (no answer, 5xx, rate limit past its patience) and
+    `ForgeRefused`. Lists are read to their last page.
+    """
+
+    limits: forge.Limits
+
+    async def default_branch(self) -> str:
+        """The name of the repository's default branch."""
+        ...
+
+    async def find_open(self, head: str, base: str) -> forge.PullRequest | None:
+        """The open pull request from branch `head` to branch `base` of this same repository."""
+        ...
+
+    async def find_closed(self, head: str, base: str) -> Sequence[forge.PullRequest]:
+        """Merged and closed ones from `head` to `base`, the newest first; the newest ten are enough."""
+        ...
+
+    async def pull_request(self, number: int) -> forge.PullRequest:
+        """One pull request."""
+        ...
+
+    async def create(self, spec: forge.PullRequestSpec) -> forge.PullRequest:
+        """Open a pull request; where one from `head` to `base` is open already, that one."""
+        ...
+
+    async def update(
+        self,
+        known: forge.PullRequest,
+        *,
+        title: str | None = None,
+        body: str | None = None,
+        labels: Sequence[str] | None = None,
+    ) -> forge.PullRequest:
+        """Change what is given and differs. Labels are added, none is taken off."""
+        ...
+
+    async def close(self, known: forge.PullRequest, comment: str = "") -> None:
+        """Close without merging, saying why in a comment."""
+        ...
+
+    async def upsert_comment(self, number: int, marker: str, body: str) -> forge.Comment:
+        """The comment of ours that holds `marker` gets this text; made when there is none, left when it is equal."""
+        ...
+
+    async def comments(self, number: int) -> Sequence[forge.Comment]:
+        """All comments of a pull request, oldest first."""
+        ...
+
+    async def set_status(self, sha: str, status: forge.Status) -> None:
+        """Set a status of a commit; what says the same already is left."""
+        ...
+
+    async def statuses(self, sha: str) -> Sequence[forge.Status]:
+        """The newest status of each context."""
+        ...
+
+    async def reviews(self, number: int) -> Sequence[forge.Review]:
+        """The newest word of each reviewer."""
+        ...
+
+    async def enable_auto_merge(self, known: forge.PullRequest, method: str) -> bool:
+        """Have the forge merge once everything it asks for is there; False where it cannot."""
+        ...
+
+    def links(self) -> forge.Links:
+        """Addresses for people."""
+        ...
+
+    async def close_session(self) -> None:
+        """Close the connections."""
+        ...

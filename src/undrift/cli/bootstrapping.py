@@ -12,7 +12,7 @@ from undrift import errors, interfaces, plugins
 from undrift.cli import offline, telling
 from undrift.config import part
 from undrift.lib import atomic, yaml
-from undrift.model import plan, target
+from undrift.model import agent, plan, target
 
 _OWN = "undrift"
 _SYSTEM = "undrift-system"
@@ -52,7 +52,7 @@ def bootstrap(order: Order, *, apply: bool) -> Done:
         )
     if not order.checkout.is_dir():
         raise errors.UsageInvalid(f"{order.checkout} is no folder", hint="name your checkout with --checkout")
-    given = interfaces.Installation(
+    given = agent.Installation(
         image=order.image,
         repository=order.repository,
         branch=order.branch,

@@ -26,6 +26,8 @@ _SEPARATOR: Final = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _ALIKE: Final = 0.8
 _LONGEST_WORD: Final = 63
 _TRAPS: Final = frozenset("yYnN")
+_OF_CI: Final = frozenset({"Delivery"})
+"""Kinds that are for the part of Undrift that runs in CI: an agent leaves them alone."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -184,6 +186,8 @@ def _is_ours(data: Any) -> bool:
     if not isinstance(data, Mapping):
         return False
     version = data.get("apiVersion")
+    if data.get("kind") in _OF_CI:
+        return False
     if version is None:
         return data.get("kind") in documents.KINDS or ("metadata" in data and "spec" in data)
     group, _, rest = str(version).rstrip("/").partition("/")

@@ -14,9 +14,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from undrift import errors
-from undrift.config import documents, part
+from undrift.config import delivery, documents, part
 from undrift.lib import durations, words
 
+KINDS: Final[Mapping[str, type[part.Document]]] = {**documents.KINDS, "Delivery": delivery.Delivery}
+"""What an agent reads, and what CI reads."""
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -27,13 +29,13 @@ def export(kind: str = "") -> Mapping[str, Any]:
     """
     if not kind:
         return _all()
-    if kind not in documents.KINDS:
-        raise errors.UsageInvalid(f"there is no kind {kind}", hint=words.suggestion(kind, documents.KINDS))
+    if kind not in KINDS:
+        raise errors.UsageInvalid(f"there is no kind {kind}", hint=words.suggestion(kind, KINDS))
     return {"$schema": DIALECT, **_one(kind)}
 
 
 def _one(kind: str) -> dict[str, Any]:
-    made = documents.KINDS[kind].model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
+    made = KINDS[kind].model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
     _spell_defaults(made)
     return {**made, "title": kind}
 
@@ -56,7 +58,7 @@ def _spell_defaults(schema: Any) -> None:
 
 def _all() -> Mapping[str, Any]:
     parts: dict[str, Any] = {}
-    for kind in documents.KINDS:
+    for kind in KINDS:
         made = _one(kind)
         parts |= made.pop("$defs", {})
         parts[kind] = made
@@ -65,7 +67,7 @@ def _all() -> Mapping[str, Any]:
         "title": f"Undrift configuration ({part.API_VERSION})",
         "type": "object",
         "required": ["apiVersion", "kind", "metadata"],
-        "properties": {"kind": {"enum": list(documents.KINDS)}},
-        "oneOf": [{"$ref": f"#/$defs/{kind}"} for kind in documents.KINDS],
+        "properties": {"kind": {"enum": list(KINDS)}},
+        "oneOf": [{"$ref": f"#/$defs/{kind}"} for kind in KINDS],
         "$defs": dict(sorted(parts.items())),
     }

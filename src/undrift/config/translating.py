@@ -77,7 +77,7 @@ def to_policy(found: documents.PolicyPart) -> application.Policy:
         on_failure=application.OnFailure(found.on_failure),
         deletion_limit=application.DeletionLimit(limit.count, limit.percent),
         retry=application.Retry(retry.first, retry.cap, retry.factor, retry.limit),
-        windows=tuple(_to_window(window) for window in found.windows),
+        windows=tuple(to_window(window) for window in found.windows),
         adopt=found.adopt,
         recreate=found.recreate,
         delete_protected=found.delete_protected,
@@ -87,7 +87,8 @@ def to_policy(found: documents.PolicyPart) -> application.Policy:
     )
 
 
-def _to_window(found: documents.WindowPart) -> application.Window:
+def to_window(found: documents.WindowPart) -> application.Window:
+    """A span of time."""
     kind = application.WindowKind(found.kind)
     return application.Window(
         kind, frozenset(_DAYS[day] for day in found.days), found.start, found.end, found.zone
@@ -143,7 +144,27 @@ def to_agent(found: documents.Agent, origin: errors.Origin) -> agent.Agent:
     """How an agent works."""
     spec = found.spec
     return agent.Agent(
-        found.metadata.name, spec.interval, spec.workers, spec.retention, found.metadata.labels, origin
+        found.metadata.name,
+        spec.interval,
+        spec.workers,
+        spec.retention,
+        found.metadata.labels,
+        origin,
+        tuple(_to_reporting(one, origin) for one in spec.reports),
+    )
+
+
+def _to_reporting(found: documents.ReportingPart, origin: errors.Origin) -> agent.Reporting:
+    own = _to_authentication(found.authentication) if found.authentication else None
+    return agent.Reporting(
+        found.source,
+        own,
+        found.interval,
+        found.heartbeat,
+        found.statuses,
+        found.forge,
+        found.api or "",
+        origin,
     )
 
 

@@ -6,6 +6,26 @@ import dataclasses
 from collections.abc import Mapping
 
 from undrift import errors
+from undrift.model import source
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reporting:
+    """Where an agent tells CI how applications do: on a ref of its own in the repository of the source `name`.
+
+    `authentication` is for writing (None: that of the source); `interval` is how much lies between two writes,
+    `heartbeat` after how long the agent speaks though nothing changed (seconds). With `statuses` commits get statuses,
+    too; `forge` is the kind of forge ("": told by the URL), `api` its address where that is not the URL's host.
+    """
+
+    name: str
+    authentication: source.Authentication | None = None
+    interval: float = 10.0
+    heartbeat: float = 600.0
+    statuses: bool = False
+    forge: str = ""
+    api: str = ""
+    origin: errors.Origin | None = dataclasses.field(default=None, compare=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -22,3 +42,21 @@ class Agent:
     retention: float = 90 * 86400.0
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     origin: errors.Origin | None = dataclasses.field(default=None, compare=False)
+    reports: tuple[Reporting, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """An agent that is to run on a target: what it is called there, and what it is started with.
+
+    `name` is that of its own resources, `agent` that of its `kind: Agent`; `storage` is a quantity ("1Gi").
+    """
+
+    image: str
+    repository: str
+    branch: str = ""
+    path: str = ""
+    agent: str = ""
+    name: str = "undrift"
+    namespace: str = "undrift"
+    storage: str = "1Gi"

@@ -7,9 +7,8 @@ import subprocess
 
 import undrift
 from tests import peers
-from undrift import interfaces
 from undrift.lib import yaml
-from undrift.model import target
+from undrift.model import agent, target
 from undrift.providers.kubernetes import installing, provider
 
 CHART = pathlib.Path(__file__).parents[3] / "charts" / "undrift"
@@ -26,7 +25,7 @@ def template(*more: str) -> subprocess.CompletedProcess[str]:
 
 def test_it_makes_what_bootstrap_makes() -> None:
     """But for the namespace, which is the installer's."""
-    given = interfaces.Installation(
+    given = agent.Installation(
         image=f"ghcr.io/undrift/undrift:{undrift.__version__}",
         repository=REPOSITORY,
         branch="main",

@@ -74,3 +74,29 @@ def test_a_kind_that_there_is_not() -> None:
     with pytest.raises(errors.UsageInvalid) as caught:
         schema.export("Aplication")
     assert "Application" in caught.value.hint
+
+
+def test_parts_of_different_kinds_have_different_names() -> None:
+    """Guards the schema of everything: in it a name is one part."""
+    seen: dict[str, object] = {}
+    for kind in schema.KINDS:
+        for name, part in schema.export(kind).get("$defs", {}).items():
+            assert seen.setdefault(name, part) == part, name
+
+
+def test_a_delivery_has_a_schema_of_its_own_and_is_in_that_of_everything() -> None:
+    document = {
+        "apiVersion": "undrift.dev/v1",
+        "kind": "Delivery",
+        "metadata": {"name": "shop"},
+        "spec": {
+            "gitopsRepository": {"url": "https://forge.example/a/b.git"},
+            "source": {"manifests": "k8s"},
+            "stages": [{"name": "staging"}],
+        },
+    }
+    for found in (schema.export("Delivery"), schema.export()):
+        validator = jsonschema.Draft202012Validator(dict(found))
+        validator.check_schema(dict(found))
+        assert not list(validator.iter_errors(document))
+        assert list(validator.iter_errors({**document, "spec": {}}))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from undrift import interfaces
+from undrift.model import agent
 from undrift.providers.kubernetes import kinds
 
 _USER: Final = 65532
@@ -16,7 +16,7 @@ _STATE: Final = "/var/lib/undrift"
 _CREDENTIALS: Final = "undrift-git"
 
 
-def documents(given: interfaces.Installation) -> list[dict[str, Any]]:
+def documents(given: agent.Installation) -> list[dict[str, Any]]:
     """Every manifest but the ClusterRole, in the order they are made. Pure."""
     return [
         _document(
@@ -42,7 +42,7 @@ def documents(given: interfaces.Installation) -> list[dict[str, Any]]:
     ]
 
 
-def credentials(given: interfaces.Installation) -> str:
+def credentials(given: agent.Installation) -> str:
     """What a person runs to hand over the credential for Git; it is in no file."""
     return f"kubectl -n {given.namespace} create secret generic {_CREDENTIALS} --from-literal=UNDRIFT_GIT_TOKEN=…"
 
@@ -58,11 +58,11 @@ def _document(
     return {"apiVersion": version, "kind": kind, "metadata": metadata, **rest}
 
 
-def _labels(given: interfaces.Installation) -> dict[str, str]:
+def _labels(given: agent.Installation) -> dict[str, str]:
     return {"app.kubernetes.io/name": "undrift", "app.kubernetes.io/instance": given.name}
 
 
-def _binding(given: interfaces.Installation) -> dict[str, Any]:
+def _binding(given: agent.Installation) -> dict[str, Any]:
     return _document(
         f"{kinds.RBAC}/v1",
         "ClusterRoleBinding",
@@ -72,7 +72,7 @@ def _binding(given: interfaces.Installation) -> dict[str, Any]:
     )
 
 
-def _deployment(given: interfaces.Installation) -> dict[str, Any]:
+def _deployment(given: agent.Installation) -> dict[str, Any]:
     """One at a time: the volume is its own, and two of a name would be one agent twice."""
     return _document(
         "apps/v1",
@@ -88,7 +88,7 @@ def _deployment(given: interfaces.Installation) -> dict[str, Any]:
     )
 
 
-def _pod(given: interfaces.Installation) -> dict[str, Any]:
+def _pod(given: agent.Installation) -> dict[str, Any]:
     return {
         "serviceAccountName": given.name,
         "securityContext": {
@@ -127,7 +127,7 @@ def _pod(given: interfaces.Installation) -> dict[str, Any]:
     }
 
 
-def _arguments(given: interfaces.Installation) -> list[str]:
+def _arguments(given: agent.Installation) -> list[str]:
     options = {
         "--repository": given.repository,
         "--branch": given.branch,

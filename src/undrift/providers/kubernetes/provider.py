@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from undrift import errors, interfaces
 from undrift.lib import canonical
-from undrift.model import inventory, plan, resource, target
+from undrift.model import agent, inventory, plan, resource, target
 from undrift.providers.kubernetes import (
     applying,
     client,
@@ -59,7 +59,7 @@ class KubernetesProvider:
         """See `interfaces.Provider`: ClusterRoles."""
         return granting.roles(name, facts.values.get("apis") or discovery.Apis({}), wanted)
 
-    def installation(self, given: interfaces.Installation) -> tuple[Sequence[Mapping[str, Any]], str]:
+    def installation(self, given: agent.Installation) -> tuple[Sequence[Mapping[str, Any]], str]:
         """See `interfaces.Installer`."""
         return installing.documents(given), installing.credentials(given)
 
