@@ -28,6 +28,7 @@ _RESOLVED = frozenset(f"{_CORE}{name}" for name in ("bool", "int", "float", "nul
 
 
 _CONFLICT = b"<<<<<<< "
+_BREAKS = re.compile("[\x85\u2028\u2029]")
 
 
 class YamlError(ValueError):
@@ -116,7 +117,8 @@ class _Dumper(yaml.SafeDumper):
 
     def represent_text(self, text: str) -> yaml.ScalarNode:
         """Quote what is not plainly text."""
-        style = "|" if "\n" in text else None
+        # Line breaks of Unicode get lost in every style but this.
+        style = '"' if _BREAKS.search(text) else "|" if "\n" in text else None
         if style is None and not isinstance(scalar(text)[0], str):
             style = "'"
         return self.represent_scalar(f"{_CORE}str", text, style=style)

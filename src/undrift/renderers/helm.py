@@ -114,6 +114,10 @@ class HelmRenderer:
         tools = {"helm": self.version(), "undrift": undrift.__version__}
         return interfaces.Rendered(tuple(_hooked(documents)), {}, opened.encrypted, tools)
 
+    async def packed(self, chosen: Chosen) -> pathlib.Path:
+        """The packed chart of a repository, as this renderer keeps it. Raises a `RenderError`."""
+        return await self._charts.pull(chosen)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Kitchen:
