@@ -24,7 +24,16 @@ CONTENT: Final = ("files/**", "templates/**")
 _SETTINGS: Final = ("include", "exclude", substituting.SETTING)
 _OUR_GROUP: Final = "undrift.dev/"
 _OUR_KINDS: Final = frozenset(
-    {"Agent", "Application", "ApplicationGenerator", "Notifier", "Project", "Source", "Target"}
+    {
+        "Agent",
+        "Application",
+        "ApplicationGenerator",
+        "Delivery",
+        "Notifier",
+        "Project",
+        "Source",
+        "Target",
+    }
 )
 _MOST_LINKS: Final = 10
 _AT_ONCE: Final = 100_000
@@ -182,8 +191,13 @@ def _take(taken: _Taken, name: str, read: _Read) -> None:
     for each, positions in zip(found, places, strict=True):
         if not _is_configuration(each.data):
             read.documents.append(interfaces.Document(each.data, origin.file, positions, secret))
-            if not secret:
+            if not secret and not _is_secret(each.data):
                 read.warnings += [_surprise(trap, origin.file) for trap in each.traps if not _is_meant(trap)]
+
+
+def _is_secret(data: Any) -> bool:
+    """Whether what surprises in it may not be told."""
+    return isinstance(data, Mapping) and data.get("kind") == "Secret"
 
 
 def _is_meant(trap: yaml.Trap) -> bool:

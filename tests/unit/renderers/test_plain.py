@@ -182,9 +182,10 @@ async def test_a_value_that_nobody_declared_is_an_error_at_its_line() -> None:
 
 
 async def test_words_that_are_not_what_they_look_like_are_warned_of() -> None:
-    """But not those in text, in quotes, of permissions, and nothing of what was encrypted."""
+    """But not those in text, in quotes, of permissions, and nothing of what is or was a secret."""
     files: dict[str, str | bytes] = {
         "a.yaml": 'kind: A\nswitch: on\nnumber: 0123\nquoted: "no"\ntext: yes please\ndefaultMode: 0644\ny: 1\n',
+        "plain.yaml": "kind: Secret\nstringData: {pin: 0123, other: on}\n",
         "secret.yaml": b"# ENC[\n" + b"kind: B\nswitch: off\n"[::-1],
     }
 

@@ -80,42 +80,45 @@ def _problems(where: str, written: Mapping[str, str]) -> Iterator[tuple[str, str
             yield f"{where}.{name}", "is not a known setting", words.suggestion(name, _KNOWN)
             continue
         try:
-            _program(text)
+            program(text)
         except errors.UndriftError as error:
             yield f"{where}.{name}", error.what, error.hint
 
 
 def _value(text: str, seen: Mapping[str, Any]) -> Any:
     try:
-        return _program(text).execute(seen)
+        return program(text).execute(seen)
     except _WRONG:
         return None
 
 
 @functools.lru_cache(256)
-def _program(text: str) -> Any:
-    """Raises `ConfigInvalid` for what is no expression, or asks for something that there is not."""
+def program(text: str, seen: tuple[str, ...] = _SEEN) -> Any:
+    """An expression, ready for `execute(values)`; `seen` are the names that it may use.
+
+    Raises `ConfigInvalid` for what is no expression, or asks for something that there is not.
+    """
     import cel  # noqa: PLC0415 - a quarter of a second, for those who have rules of their own
 
     if len(text) > _LONGEST:
         raise errors.ConfigInvalid(f"is longer than {_LONGEST} characters", hint="split it")
     try:
-        program = cel.compile(text)
-        variables, called = program.variables(), program.functions()
+        made = cel.compile(text)
+        variables, called = made.variables(), made.functions()
     except ValueError as error:
         first = str(error).partition("ERROR: <input>:")[2].partition("\n")[0] or "it cannot be read"
         raise errors.ConfigInvalid(f"is no CEL expression: {first}", hint="see https://cel.dev") from None
-    known = {*_SEEN, *_TYPES, *_BOUND.findall(text)}
+    known = {*seen, *_TYPES, *_BOUND.findall(text)}
     for name in variables:
         if name not in known:
-            hint = words.suggestion(name, _SEEN) or f"an expression sees {', '.join(_SEEN)}"
+            hint = words.suggestion(name, seen) or f"an expression sees {', '.join(seen)}"
             raise errors.ConfigInvalid(f"uses {name}, which there is not", hint=hint)
     for name in called:
         if name[0].isalpha() and name not in _FUNCTIONS:
             raise errors.ConfigInvalid(
                 f"calls {name}, which there is not", hint=words.suggestion(name, _FUNCTIONS)
             )
-    return program
+    return made
 
 
 _FUNCTIONS: Final = (
