@@ -7,6 +7,7 @@ here, before they become paths anywhere.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import posixpath
 import re
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from collections.abc import Mapping
 from undrift import errors
 
 TREE = "40000"
+PLAIN = "100644"
 EXECUTABLE = "100755"
 LINK = "120000"
 SUBMODULE = "160000"
@@ -71,6 +73,33 @@ def parse_tree(data: bytes, digest_size: int) -> dict[str, Entry]:
         # Some old trees have modes with a leading zero.
         found[name] = Entry(mode.lstrip("0"), data[end + 1 : place].hex())
     return found
+
+
+def format_tree(entries: Mapping[str, Entry]) -> bytes:
+    """The tree object with these entries: in Git's order, in which a folder counts as if its name ended in a slash.
+
+    https://git-scm.com/docs/gitformat-pack and `base_name_compare` of Git have the order.
+    """
+
+    def place(item: tuple[str, Entry]) -> bytes:
+        return item[0].encode("utf-8", "surrogateescape") + (b"/" if item[1].mode == TREE else b"")
+
+    return b"".join(
+        f"{entry.mode} ".encode()
+        + name.encode("utf-8", "surrogateescape")
+        + b"\0"
+        + bytes.fromhex(entry.object_id)
+        for name, entry in sorted(entries.items(), key=place)
+    )
+
+
+def object_id(kind: str, content: bytes, digest_size: int = 20) -> str:
+    """The id that Git gives to content: SHA-1 of 20 bytes, or SHA-256 of 32."""
+    algorithm = "sha1" if digest_size == 20 else "sha256"  # noqa: PLR2004 - bytes of a digest
+    made = hashlib.new(algorithm, usedforsecurity=False)
+    made.update(f"{kind} {len(content)}\0".encode())
+    made.update(content)
+    return made.hexdigest()
 
 
 def descend(entry: Entry, parts: list[str], known: Mapping[str, Tree]) -> tuple[Entry, list[str]] | None:

@@ -1,0 +1,270 @@
+"""Rendered stages into the GitOps repository, by compare-and-swap on what is there.
+
+```
+look ─▶ decide every stage ─▶ one commit a stage, made of tree objects ─▶ one atomic push
+  ▲                                                                           │ lost: others were faster
+  └──────────────────────── wait, with jitter, until the deadline ◀───────────┘
+```
+
+Direct stages are commits on the main branch, one after the other; each pull request's branch is the new main branch
+and exactly one commit. Nothing is merged or rebased: who lost a race begins anew from what is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import random
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from undrift import errors
+from undrift.lib import backoff
+from undrift.model import delivery, publication, source
+from undrift.publishing import deciding, looking, messages
+from undrift.sources.git import checkout, grafting
+
+_BACKOFF: Final = backoff.Backoff(first=0.2, cap=10.0, factor=1.7)
+_EDITS: Final = 10
+_FIRST_TRIES: Final = 3
+"""So often a server is tried that never answered: a wrong address is told soon."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wanted:
+    """A stage as it should be: its files, and what they say of where they come from.
+
+    `gate` is why it may not be published yet ("": it may), `closed` are trees that a person closed a pull request of.
+    """
+
+    stage: delivery.Stage
+    files: Mapping[str, source.File] = dataclasses.field(repr=False)
+    provenance: publication.Provenance
+    gate: str = ""
+    closed: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Published:
+    """What became of all stages, and the folders as they were on the main branch before (for what is shown)."""
+
+    results: tuple[publication.StageResult, ...]
+    sight: looking.Sight
+
+
+class Publisher:
+    """Publishes the stages of one delivery through a workbench. `history` tells how revisions follow on one another."""
+
+    def __init__(
+        self,
+        bench: grafting.Workbench,
+        history: checkout.Checkout | None,
+        declared: delivery.Delivery,
+        options: deciding.Options | None = None,
+    ) -> None:
+        self._bench = bench
+        self._history = history
+        self._declared = declared
+        self._options = options or deciding.Options()
+        self._spans: dict[tuple[str, str], checkout.Span] = {}
+
+    async def publish(
+        self, wanted: Sequence[Wanted], *, deadline: float = 120.0, dry: bool = False
+    ) -> Published:
+        """Bring all stages in, or none of them; `deadline` is seconds, `dry` shows what would be done.
+
+        Raises `PushDeadline`, `BranchProtected`, `HandEdited`, `OrderUnknown`, `BranchTaken` and `SourceError`s, all
+        before anything was changed.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + deadline
+        looker = looking.Looker(self._bench, self._declared, [one.stage for one in wanted])
+        await self._bench.identity()
+        attempt, lost, reached = 0, "", False
+        while True:
+            attempt += 1
+            try:
+                sight = await looker.look()
+                reached = True
+                draft = await self._draft(wanted, sight, attempt)
+                if dry or not draft.moves:
+                    return Published(tuple(draft.results), sight)
+                pushed = await self._bench.push(draft.moves)
+            except errors.SourceUnavailable as error:
+                if not reached and attempt >= _FIRST_TRIES:
+                    raise
+                pushed = grafting.Pushed(done=False, lost=error.why or error.what)
+            if pushed.done:
+                return Published(tuple(draft.results), sight)
+            lost = pushed.lost
+            pause = _BACKOFF.delay(attempt, random.random())  # noqa: S311 - spreads retries, hides nothing
+            if loop.time() + pause > until:
+                raise _gave_up(deadline, attempt, lost)
+            await asyncio.sleep(pause)
+
+    # --- one attempt -----------------------------------------------------------------------------------
+
+    async def _draft(self, wanted: Sequence[Wanted], sight: looking.Sight, attempt: int) -> _Draft:
+        """Decide every stage and make the commits. Raises what stands in the way of any, all at once."""
+        decided: list[tuple[Wanted, deciding.Decision]] = []
+        wrong: list[errors.UndriftError] = []
+        nursery = sight.forest.nursery
+        for one in wanted:
+            tree = nursery.plant(one.files)
+            known = dataclasses.replace(one, provenance=dataclasses.replace(one.provenance, tree=tree))
+            try:
+                decided.append((known, deciding.decide(await self._situation(known, sight), self._options)))
+            except errors.HandEdited as error:
+                wrong.append(await self._told_by_whom(error, one.stage, sight))
+            except errors.UndriftError as error:
+                wrong += error.parts
+        if wrong:
+            raise errors.gather(wrong)
+        draft = _Draft(self._bench, self._declared, sight, attempt)
+        for one, decision in decided:
+            if decision.step is deciding.Step.COMMIT:
+                await draft.commit(one, decision)
+        for one, decision in decided:
+            await draft.propose(one, decision)
+        draft.finish([one.stage.name for one, _ in decided])
+        return draft
+
+    async def _situation(self, one: Wanted, sight: looking.Sight) -> deciding.Situation:
+        main = sight.folders[one.stage.name].seen
+        proposal = sight.proposals.get(one.stage.name)
+        seen = [main, *([proposal.seen] if proposal is not None else [])]
+        olds = {each.provenance.revision.sha for each in seen if each.provenance is not None}
+        new = one.provenance.revision.sha
+        return deciding.Situation(
+            stage=one.stage,
+            wanted=one.provenance,
+            main=main,
+            proposal=proposal,
+            spans={old: await self.span(old, new) for old in olds},
+            gate=one.gate,
+            closed=one.closed,
+        )
+
+    async def span(self, old: str, new: str) -> checkout.Span:
+        """How two revisions of the application stand to one another; asked once."""
+        if (old, new) not in self._spans:
+            if old == new:
+                found = checkout.Span(checkout.Relation.SAME)
+            elif self._history is None:
+                found = checkout.Span(
+                    checkout.Relation.UNKNOWN, why="there is no checkout of the application here"
+                )
+            else:
+                found = await self._history.relation(old, new)
+            self._spans[old, new] = found
+        return self._spans[old, new]
+
+    async def _told_by_whom(
+        self, error: errors.HandEdited, stage: delivery.Stage, sight: looking.Sight
+    ) -> errors.HandEdited:
+        """The same, naming the commits that did it, where the server tells."""
+        if not sight.folders[stage.name].seen.provenance:
+            return error
+        edits = await self.edits(stage, sight)
+        if edits:
+            error.why = "\n".join(edits)
+        return error
+
+    async def edits(self, stage: delivery.Stage, sight: looking.Sight) -> tuple[str, ...]:
+        """The newest commits on a stage's folder that are not ours, as lines for people; none where nobody knows."""
+        try:
+            known = await self._bench.history(sight.tip, stage.folder, _EDITS)
+        except errors.UndriftError:
+            return ()
+        found: list[str] = []
+        for name, commit in known:
+            if looking.is_ours(commit.message, self._declared.application, stage.name):
+                break
+            found.append(f"{name[:8]} {commit.subject} ({commit.author})")
+        return tuple(found)
+
+
+@dataclasses.dataclass(slots=True)
+class _Draft:
+    """Commits in the making: `head` is the main branch as it will be, `moves` the refs that are pushed."""
+
+    bench: grafting.Workbench
+    declared: delivery.Delivery
+    sight: looking.Sight
+    attempt: int
+    head: str = ""
+    moves: list[grafting.Move] = dataclasses.field(default_factory=list)
+    results: list[publication.StageResult] = dataclasses.field(default_factory=list)
+    forest: grafting.Forest = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        self.head = self.sight.tip
+        self.forest = self.sight.forest.copy()
+
+    async def commit(self, one: Wanted, decision: deciding.Decision) -> None:
+        """A direct stage: a commit on the main branch."""
+        self.head = await self._made(self.forest, one)
+        self._note(one, decision, self.head)
+
+    async def propose(self, one: Wanted, decision: deciding.Decision) -> None:
+        """A stage with a pull request, or one that is left alone."""
+        proposal = self.sight.proposals.get(one.stage.name)
+        before = proposal.commit if proposal is not None else ""
+        ref = f"refs/heads/{looking.branch(self.declared.application, one.stage.name)}"
+        if decision.step is deciding.Step.PROPOSE:
+            made = await self._made(self.forest.copy(), one)
+            self.moves.append(grafting.Move(ref, before, made))
+            self._note(one, decision, made)
+        elif decision.step is not deciding.Step.COMMIT:
+            self._note(one, decision, before)
+
+    def finish(self, names: Sequence[str]) -> None:
+        """The main branch moves with the others; results are in the order of the stages."""
+        if self.head != self.sight.tip:
+            main = f"refs/heads/{self.declared.destination.branch}"
+            self.moves.insert(0, grafting.Move(main, self.sight.tip, self.head))
+        self.results.sort(key=lambda result: names.index(result.stage))
+
+    async def _made(self, forest: grafting.Forest, one: Wanted) -> str:
+        nursery = forest.nursery
+        noted = {publication.PROVENANCE: source.File(messages.provenance(one.provenance))}
+        leaves = {**self.sight.folders[one.stage.name].kept, **nursery.sow({**one.files, **noted})}
+        forest.graft(one.stage.folder, nursery.arrange(leaves))
+        revision = one.provenance.revision
+        by_author = self.declared.commit.author == "app" and revision.author
+        author = grafting.Signature(revision.author, revision.time) if by_author else None
+        known = one.provenance
+        message = messages.commit(
+            messages.Commit(
+                application=known.application,
+                stage=known.stage,
+                revision=revision,
+                settings=self.declared.commit,
+                rollback=known.rollback,
+                hotfix=known.hotfix,
+            )
+        )
+        return await self.bench.commit(forest, [self.head] if self.head else [], message, author)
+
+    def _note(self, one: Wanted, decision: deciding.Decision, commit: str) -> None:
+        seen = self.sight.folders[one.stage.name].seen
+        self.results.append(
+            publication.StageResult(
+                stage=one.stage.name,
+                outcome=decision.outcome,
+                way=one.stage.way,
+                commit=commit,
+                tree=one.provenance.tree,
+                before=seen.provenance,
+                reason=decision.reason,
+                attempts=self.attempt,
+            )
+        )
+
+
+def _gave_up(deadline: float, attempts: int, lost: str) -> errors.PushDeadline:
+    return errors.PushDeadline(
+        f"gave up after {deadline:g} s and {attempts} attempts",
+        why=f"{lost or 'others push to it all the time'}; nothing was changed",
+        hint="run it again, or raise --deadline",
+    )
