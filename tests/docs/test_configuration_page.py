@@ -16,11 +16,16 @@ from undrift.config import configuration, connection, documents, reading, schema
 from undrift.model import source
 
 PAGE = "reference/configuration.md"
-DEFINITIONS: Mapping[str, Any] = schema.export()["$defs"]
+_READ = {name for kind in documents.KINDS for name in (kind, *schema.export(kind).get("$defs", ()))}
+DEFINITIONS: Mapping[str, Any] = {
+    name: one for name, one in schema.export()["$defs"].items() if name in _READ
+}
+"""Of what an agent reads; `test_delivery_page` has the rest."""
 PARTS = {
     "Metadata": ("Every document", "metadata."),
     "AgentSpec": ("Agent", ""),
     "AgentDefaults": ("Agent", "defaults."),
+    "ReportingPart": ("Agent", "reports[]."),
     "TargetSpec": ("Target", ""),
     "SourceSpec": ("Source", ""),
     "AuthenticationPart": ("Authentication", ""),

@@ -29,6 +29,7 @@ from undrift.agent import (
     polling,
     queue,
     recorder,
+    reporting,
     sessions,
     shapes,
     worker,
@@ -170,6 +171,8 @@ class _Agent:
         self._fleet = fleet.Fleet(shared, self._run_what_is_served)
         self._leasing = leasing.Leasing(shared)
         self._worker = worker.Worker(shared, self._fleet)
+        self._reporting = reporting.Reporting(shared)
+        shared.heard = self._reporting.note
         self._reader = reading.Reader(decryptor, _Directories(shared))
         self._workers: list[asyncio.Task[None]] = []
         self._reading = asyncio.Lock()
@@ -208,6 +211,7 @@ class _Agent:
             _endless("recorder", shared.recorder.run),
             _endless("outbox", outbox.Outbox(shared).run),
             _endless("leases", self._leasing.run),
+            _endless("reports", self._reporting.run),
             _endless("retention", self._retain),
             self._watchdog(),
         ]

@@ -56,6 +56,7 @@ class Worker:
         with structlog.contextvars.bound_contextvars(reconcile=name):
             told = await self.reconcile(known, lease, memory, name)
             await self._settle(known, lease, memory, told)
+        self._shared.heard(known, told)
         await self._next(known, told)
 
     async def reconcile(

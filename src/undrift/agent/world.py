@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from undrift import interfaces, plugins
 from undrift.agent import audit, claiming, polling, queue, recorder, sessions, tenant
 from undrift.config import configuration, settings
 from undrift.db import database
 from undrift.engine import rendering
+from undrift.model import record
 from undrift.sources import opening
 
 SCOPE = "scope:"
 """How the name of a lease on a conflict scope begins. No application is named like that."""
+
+
+def _nobody(_: tenant.Tenant, __: record.Reconciliation) -> None:
+    """Nobody wants to hear of reconciles."""
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -23,7 +28,7 @@ class Shared:
     `holder` names this process among those that share the database; `key` fingerprints secrets. `agent` is
     the declared name, "" until the configuration was read. `takers` maps an application to those that say
     `takesFrom` of it; `waiting` names those that can go on once another has done something;
-    `alone` tells that no other agent shares the database now.
+    `alone` tells that no other agent shares the database now. `heard` is told of every reconcile that was settled.
     """
 
     settings: settings.Settings
@@ -50,3 +55,4 @@ class Shared:
     claims: claiming.Register = dataclasses.field(default_factory=claiming.Register)
     cache: rendering.Cache = dataclasses.field(default_factory=dict)
     known: rendering.Known = dataclasses.field(default_factory=dict)
+    heard: Callable[[tenant.Tenant, record.Reconciliation], None] = _nobody
