@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from undrift.testing import control_plane
+from undrift.testing import control_plane, gitea_server
 
 # Debian keeps daemons out of a user's PATH.
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
@@ -77,6 +77,17 @@ def require_tool(name: str) -> pathlib.Path:
     if found is not None:
         return found
     reason = f"{name} is not built; `make peers` builds it"
+    if in_ci():
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def require_gitea() -> pathlib.Path:
+    """Where Gitea was built; without it the test is skipped, in CI it fails."""
+    found = gitea_server.find()
+    if found is not None:
+        return found
+    reason = "Gitea is not built; `make peers` builds it"
     if in_ci():
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import ssl
-import urllib.request
 from collections.abc import Mapping
 from urllib import parse
 
 import aiohttp
 
 from undrift import errors
+from undrift.lib import proxies
 
 _CONNECTIONS = 100
 _PER_HOST = 16
@@ -87,7 +87,7 @@ class Web:
             headers=ask.headers,
             data=ask.data,
             ssl=ask.context or True,
-            proxy=proxy_for(ask.url),
+            proxy=proxies.proxy_for(ask.url),
             allow_redirects=ask.redirects,
             timeout=aiohttp.ClientTimeout(total=ask.timeout, sock_connect=min(ask.timeout, 20.0)),
         ) as answer:
@@ -112,16 +112,6 @@ class Web:
             await self._session.close()
             # Transports of TLS connections are only gone after the loop has gone round.
             await asyncio.sleep(0)
-
-
-def proxy_for(url: str) -> str | None:
-    """The proxy that HTTP(S)_PROXY and NO_PROXY name for a URL."""
-    parts = parse.urlsplit(url)
-    proxies = urllib.request.getproxies_environment()
-    host = parts.netloc.rpartition("@")[2]
-    if not host or urllib.request.proxy_bypass_environment(host, proxies):  # type: ignore[attr-defined]  # typeshed does not know it
-        return None
-    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 def context_for(authority: str, *, insecure: bool) -> ssl.SSLContext | None:

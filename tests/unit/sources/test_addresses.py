@@ -5,6 +5,7 @@ import pathlib
 import pytest
 
 from undrift import errors
+from undrift.lib import proxies
 from undrift.model import source
 from undrift.sources import connecting, credentials
 from undrift.sources.git import remote, submodules
@@ -99,10 +100,10 @@ def test_addresses_of_artifacts() -> None:
 def test_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://proxy:3128")
     monkeypatch.setenv("NO_PROXY", "internal.example,10.0.0.1")
-    assert connecting.proxy_for("https://example.com/a") == "http://proxy:3128"
-    assert connecting.proxy_for("http://example.com/a") is None
-    assert connecting.proxy_for("https://git.internal.example/a") is None
-    assert connecting.proxy_for("https://10.0.0.1/a") is None
+    assert proxies.proxy_for("https://example.com/a") == "http://proxy:3128"
+    assert proxies.proxy_for("http://example.com/a") is None
+    assert proxies.proxy_for("https://git.internal.example/a") is None
+    assert proxies.proxy_for("https://10.0.0.1/a") is None
 
 
 def test_an_authority_that_is_no_certificate() -> None:

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import datetime
 import json
 import ssl
 import time
 
-from cryptography import exceptions
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-
 from undrift import errors, interfaces
+from undrift.lib import claims
 from undrift.model import source
 from undrift.sources import connecting
 
 _EARLY = 300.0
-_LIFE = 540
-_SKEW = 60
 
 
 class AppTokens:
@@ -86,20 +80,10 @@ def _refusal(declared: source.GitHubApp, status: int) -> errors.SourceError:
 def sign_claim(app_id: str, key: str, now: int) -> str:
     """A JSON web token (RS256) that says for ten minutes who we are. Raises `CredentialMissing`: no such key."""
     try:
-        private = serialization.load_pem_private_key(key.encode(), password=None)
-    except (ValueError, TypeError, exceptions.UnsupportedAlgorithm):
-        private = None
-    if not isinstance(private, rsa.RSAPrivateKey):
+        return claims.sign(app_id, key, now)
+    except ValueError as error:
         raise errors.CredentialMissing(
             "the private key of the GitHub App cannot be read",
-            why="it is not an RSA key as PEM text without a passphrase",
+            why=str(error),
             hint="download a new one on the settings page of the app",
-        )
-    claims = {"iat": now - _SKEW, "exp": now + _LIFE, "iss": app_id}
-    parts = [_encode(json.dumps(part).encode()) for part in ({"alg": "RS256", "typ": "JWT"}, claims)]
-    signature = private.sign(b".".join(parts), padding.PKCS1v15(), hashes.SHA256())
-    return b".".join([*parts, _encode(signature)]).decode()
-
-
-def _encode(data: bytes) -> bytes:
-    return base64.urlsafe_b64encode(data).rstrip(b"=")
+        ) from None
