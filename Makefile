@@ -79,6 +79,10 @@ demo-kubernetes: $(ENV) peers ## the same on a cluster: the control plane of the
 image: $(ENV) peers ## the container image, an OCI layout in build/image; no engine is needed
 	@scripts/image
 
+.PHONY: image-ci
+image-ci: $(ENV) peers ## the image that CI runs jobs in, with Helm, Kustomize and SOPS, in build/image-ci
+	@scripts/image --ci
+
 .PHONY: bench
 bench: $(ENV) ## NAME=plan-100k: one benchmark; without NAME all of them
 	@scripts/bench $(NAME)
