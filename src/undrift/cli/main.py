@@ -15,8 +15,10 @@ from undrift.cli import telling
 
 COMMANDS = {
     "agent": "Keep targets true: run the process that never stops.",
+    "apply": "Make the local stage true on a cluster of your own.",
     "approve": "Approve a plan by its digest.",
     "bootstrap": "Install an agent into the cluster that it keeps true, itself included.",
+    "comment": "Say on a pull request what it would change.",
     "completion": "Print the completion script for a shell.",
     "demo": "See it work on this machine, in a sandbox.",
     "diff": "Show what differs between Git and the target, line by line.",
@@ -24,9 +26,14 @@ COMMANDS = {
     "error": "Explain an error by its code.",
     "history": "Show what was done, newest first.",
     "import": "Write files and applications for what runs already.",
+    "init": "Write undrift.yaml from what lies in a repository, and what its CI runs.",
     "logs": "Show events as they happen.",
     "plan": "Show what would be done, by the agent or from a checkout.",
+    "preview": "Make, bring up to date or remove the stage of a pull request.",
+    "promote": "Move revisions to the next stages, each through its gate.",
+    "publish": "Render every stage and write it into the GitOps repository.",
     "reconcile": "Fetch, look and apply now.",
+    "render": "Render every stage as it would be published.",
     "resume": "Let an application go on.",
     "rollback": "Restore an application's files from an earlier revision.",
     "schema": "Print the JSON Schema of the configuration, for editors.",
@@ -106,7 +113,7 @@ def main() -> None:
     raise SystemExit(int(code) if isinstance(code, int) else telling.Exit.OK)
 
 
-def _told(error: errors.UndriftError | click.ClickException, *, as_json: bool) -> telling.Exit:
+def _told(error: errors.UndriftError | click.ClickException, *, as_json: bool) -> int:
     """Tell an error. A command line that makes no sense has an exit code of its own."""
     value = _usage(error) if isinstance(error, click.ClickException) else error
     try:
@@ -115,7 +122,18 @@ def _told(error: errors.UndriftError | click.ClickException, *, as_json: bool) -
     except BrokenPipeError:
         _forget_output()
         return telling.Exit.PIPE_CLOSED
+    if _runs_in_ci():
+        from undrift.cli import exits
+
+        return exits.of(value)
     return telling.Exit.USAGE if isinstance(value, errors.UsageInvalid) else telling.Exit.ERROR
+
+
+def _runs_in_ci() -> bool:
+    """Whether the command is one of those that have exit codes of their own."""
+    from undrift.cli import exits
+
+    return next((one for one in sys.argv[1:] if not one.startswith("-")), "") in exits.COMMANDS
 
 
 def _known(error: Exception) -> errors.UndriftError | None:

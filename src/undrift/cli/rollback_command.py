@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import getpass
+import os
+import pathlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,15 +31,35 @@ _SHORT = re.compile(r"[0-9a-f]{7,64}")
     metavar="REVISION",
     help="The revision to go back to, as `undrift history` shows it [default: the last good one before].",
 )
+@click.option(
+    "--stage", metavar="NAME", help="Take back a stage that `undrift publish` wrote; no agent is asked."
+)
+@click.option("--reason", metavar="TEXT", help="Why the stage goes back; it is recorded.")
+@click.option(
+    "-C",
+    "folder",
+    default=".",
+    metavar="FOLDER",
+    type=click.Path(path_type=pathlib.Path),
+    help="With --stage: the checkout of the application.",
+)
+@click.option(
+    "--config", metavar="FILE", help="With --stage: the file of the delivery [default: undrift.yaml]."
+)
 @committing.options
 @telling.output
 @asking.socket
-def command(application: str, to: str | None, output: str, **given: str | None) -> int:
+def command(application: str, to: str | None, output: str, **given: Any) -> int:
     """Restore the files of an APPLICATION from an earlier revision: as a commit of yours.
 
     Only the application's own path is restored, not the whole commit, and only in Git: the agent applies it like
     any other commit. It is pushed with your Git credentials, and signed if you sign your commits.
+
+    With --stage, APPLICATION is a delivery: the stage becomes what it was at an earlier revision, by a commit or a
+    pull request as the stage says, and automation leaves it alone until `undrift publish --resume`.
     """
+    if given["stage"]:
+        return _take_back(application, to, output, given)
     agent = asking.agent(given["socket"])
     known = agent.application(application)
     base = committing.branch_of(known["revision"], f"the source of {application}")
@@ -52,6 +75,33 @@ def command(application: str, to: str | None, output: str, **given: str | None) 
         what = f"{found['path']} restored from {telling.short(found['restored'])}"
         click.echo(f"{application}: {what}: {committing.pushed(found, place)}")
     return telling.Exit.OK
+
+
+def _take_back(application: str, to: str | None, output: str, given: dict[str, Any]) -> int:
+    """A stage of a delivery."""
+    from undrift.cli import delivering, publish_command
+    from undrift.publishing import preparing, reverting, running
+
+    asked = {"application": application, "config": given["config"]}
+    by = (
+        os.environ.get("UNDRIFT_AUTHOR")
+        or os.environ.get("GITHUB_ACTOR")
+        or os.environ.get("GITLAB_USER_LOGIN")
+    )
+    order = reverting.Order(
+        stage=given["stage"], to=to or "", by=by or getpass.getuser(), reason=given["reason"] or ""
+    )
+
+    async def run() -> running.Done:
+        opened = await preparing.open_delivery(delivering.request(given["folder"], asked, lenient=True))
+        return await reverting.roll_back(opened, running.How(), order)
+
+    try:
+        done = asyncio.run(run())
+    except errors.UndriftError as error:
+        return delivering.fail(error, output)
+    publish_command.tell(done, output)
+    return publish_command.trouble(done)
 
 
 def _restore(place: committing.Place, known: Mapping[str, Any], candidates: Sequence[str]) -> dict[str, Any]:
