@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from undrift import errors
-from undrift.cli import delivering, exits, telling
+from undrift.cli import delivering, exits, publish_command, telling
 
 if TYPE_CHECKING:
     from undrift.model import publication
@@ -42,6 +42,11 @@ _ACTORS = ("UNDRIFT_AUTHOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_REQUEST
     show_default=True,
     metavar="DURATION",
     help="How long to try while others push.",
+)
+@click.option(
+    "--tell",
+    is_flag=True,
+    help="Say on the application's own commits what became of each stage, as agents report it.",
 )
 @click.option(
     "--detailed-exitcode", "detailed", is_flag=True, help="Exit with 2 where something was promoted."
@@ -90,13 +95,17 @@ async def _promote(folder: pathlib.Path, given: dict[str, Any]) -> tuple[moving.
         options=deciding.Options(resume=given["resume"]),
         deadline=delivering.seconds("--deadline", given["deadline"]),
     )
-    return await moving.promote(opened, how, order)
+    moved = await moving.promote(opened, how, order)
+    if given["tell"]:
+        for one in opened:
+            await moving.tell(one, how)
+    return moved
 
 
 def _lines(result: publication.StageResult) -> Iterator[str]:
     colour = {"published": "green", "waiting": "yellow", "held": "yellow"}.get(result.outcome.value)
     outcome = telling.style(f"{result.outcome:<10}", fg=colour)
-    where = result.pull_request.url if result.pull_request is not None else result.commit[:8]
+    where = publish_command.where(result)
     first, *more = result.reason.split("; ")
     yield f"  {result.stage:<16} {' '.join(part for part in (outcome, where, first) if part)}".rstrip()
     yield from (f"  {'':<16} {'':<10} {reason}" for reason in more)

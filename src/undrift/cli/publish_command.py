@@ -131,13 +131,19 @@ def _lines(result: publication.StageResult, done: running.Done, *, dry: bool) ->
     outcome = (
         f"would be {result.outcome}" if dry and result.outcome.value == "published" else str(result.outcome)
     )
-    where = result.pull_request.url if result.pull_request is not None else result.commit[:8]
-    parts = [telling.style(f"{outcome:<10}", fg=colour), where, result.reason]
+    parts = [telling.style(f"{outcome:<10}", fg=colour), where(result), result.reason]
     yield f"  {result.stage:<16} {' '.join(part for part in parts if part)}".rstrip()
     contrast = done.contrasts.get(result.stage)
     if contrast is not None and dry:
         for one in contrast.differences:
             yield f"    {one.action.value} {one.title}"
+
+
+def where(result: publication.StageResult) -> str:
+    """Where what was published can be looked at; "" where nothing was."""
+    if result.outcome.value != "published":
+        return ""
+    return result.pull_request.url if result.pull_request is not None else result.commit[:8]
 
 
 def described(done: running.Done) -> dict[str, Any]:

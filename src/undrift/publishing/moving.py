@@ -15,11 +15,12 @@ from typing import Final
 
 from undrift import errors, interfaces
 from undrift.engine import advancing, promoting
-from undrift.model import delivery, publication
+from undrift.forges import connecting
+from undrift.model import delivery, forge, publication
 from undrift.publishing import hearing, looking, preparing, publishing, running
 from undrift.sources.git import checkout, grafting
 
-_POLL: Final = 15.0
+_POLL: Final = 5.0
 _NEWER: Final = {
     checkout.Relation.AHEAD: True,
     checkout.Relation.BEHIND: False,
@@ -69,7 +70,7 @@ async def promote(opened: Sequence[preparing.Opened], how: running.How, order: O
         looked = [await _Promotion(one, how, order).choose() for one in opened]
         chosen = _train(looked) if len(looked) > 1 else looked
         waiting = [one for each in chosen for one in each.choices if one.revision and not one.verdict.open]
-        if not waiting or time.monotonic() >= until or _needs_somebody(waiting):
+        if not waiting or time.monotonic() >= until:
             break
         await asyncio.sleep(min(_POLL, max(0.0, until - time.monotonic())))
     if order.to and waiting and not any(one.moves for each in chosen for one in each.choices):
@@ -77,6 +78,26 @@ async def promote(opened: Sequence[preparing.Opened], how: running.How, order: O
     return tuple(
         [await _Promotion(one, how, order).carry_out(each) for one, each in zip(opened, chosen, strict=True)]
     )
+
+
+async def tell(opened: preparing.Opened, how: running.How) -> dict[str, forge.Status]:
+    """Say on the application's own commits what became of each stage, as agents report it; what was said, by stage.
+
+    Nothing where the application is on no forge that is known. Raises `ForgeDenied`, `ForgeUnavailable`, `ForgeRefused`.
+    """
+    kind, api = (how.environ.get(name, "") for name in ("UNDRIFT_FORGE", "UNDRIFT_FORGE_API"))
+    try:
+        host = connecting.connect(opened.revision.repository, kind, api, how.environ)
+    except errors.ForgeUnknown:
+        return {}
+    if host is None:
+        return {}
+    try:
+        async with running.workbench(opened.declared.destination, how.environ) as bench:
+            _, known = await stands(bench, opened)
+        return await hearing.tell_source(host, known, time.time())
+    finally:
+        await host.close_session()
 
 
 async def stands(
@@ -227,11 +248,6 @@ def _train(looked: Sequence[Moved]) -> list[Moved]:
         )
         for one in looked
     ]
-
-
-def _needs_somebody(waiting: Sequence[advancing.Choice]) -> bool:
-    """Whether waiting alone is of no use."""
-    return all(one.verdict.state is promoting.State.FAILED for one in waiting)
 
 
 def _waiting(choice: advancing.Choice) -> publication.StageResult:

@@ -16,7 +16,7 @@ from typing import Final
 from undrift import errors, interfaces
 from undrift.engine import promoting
 from undrift.forges import connecting
-from undrift.model import delivery, forge, publication
+from undrift.model import delivery, forge, publication, source
 from undrift.publishing import (
     contrasting,
     deciding,
@@ -131,27 +131,22 @@ class Run:
             )
             wanted = [await self._wanted(one, reviewer) for one in self._prepared.renditions]
             done = await publisher.publish(wanted, deadline=self._how.deadline, dry=self._how.dry)
-            shown = _Shown(self._prepared, bench, publisher, done)
-            contrasts = {
-                one.stage.name: await shown.contrast(one) for one in wanted if self._is_shown(one, done)
-            }
+            shown = _Shown(self._prepared, bench, publisher, done, self._how.options.hotfix)
             if reviewer is None or self._how.dry:
+                contrasts = {
+                    one.stage.name: await shown.contrast(one.stage, one.files)
+                    for one in wanted
+                    if self._how.dry
+                }
                 return Done(self._prepared, done.results, contrasts)
             links = found.links() if found is not None else forge.Links()
             results, trouble = await self._review(reviewer, shown, done, links)
-            return Done(self._prepared, results, contrasts, trouble)
+            return Done(self._prepared, results, shown.contrasts, trouble)
 
     def _host(self) -> Host:
         """The forge; none is needed where nothing is reviewed."""
         reviewed = any(stage.way is delivery.Way.PULL_REQUEST for stage in self._prepared.opened.stages)
         return forge_of(self._declared.destination, self._how, needed=reviewed)
-
-    def _is_shown(self, one: publishing.Wanted, done: publishing.Published) -> bool:
-        """Differences cost a fetch: they are looked up for what is reviewed, and where they were asked for."""
-        result = next(result for result in done.results if result.stage == one.stage.name)
-        return self._how.dry or (
-            one.stage.way is delivery.Way.PULL_REQUEST and result.outcome is publication.Outcome.PUBLISHED
-        )
 
     async def _wanted(
         self, rendition: publication.Rendition, reviewer: reviewing.Reviewer | None
@@ -189,16 +184,31 @@ class Run:
             if stage.way is not delivery.Way.PULL_REQUEST:
                 results.append(result)
                 continue
-            about = await shown.about(stage, result, links)
             try:
-                reviewed = await reviewer.reconcile(stage, result, about)
-                if result.outcome is publication.Outcome.PUBLISHED:
-                    await reviewer.say(result.commit, about)
+                reviewed = await self._reconcile(reviewer, shown, result, links)
                 results.append(dataclasses.replace(result, pull_request=reviewed.pull_request))
             except errors.UndriftError as error:
                 trouble += error.parts
                 results.append(result)
         return tuple(results), tuple(trouble)
+
+    async def _reconcile(
+        self,
+        reviewer: reviewing.Reviewer,
+        shown: _Shown,
+        result: publication.StageResult,
+        links: forge.Links,
+    ) -> reviewing.Reviewed:
+        """One pull request. What there is to say of it costs requests: it is looked up where something is said."""
+        stage = next(one for one in self._prepared.opened.stages if one.name == result.stage)
+        if result.outcome is not publication.Outcome.PUBLISHED:
+            return await reviewer.reconcile(stage, result, None)
+        rendition = next(one for one in self._prepared.renditions if one.stage.name == stage.name)
+        await shown.contrast(stage, rendition.files)
+        about = await shown.about(stage, result, links)
+        reviewed = await reviewer.reconcile(stage, result, about)
+        await reviewer.say(result.commit, about)
+        return reviewed
 
 
 class _Shown:
@@ -210,21 +220,23 @@ class _Shown:
         bench: grafting.Workbench,
         publisher: publishing.Publisher,
         done: publishing.Published,
+        hotfix: str,
     ) -> None:
+        self._hotfix = hotfix
         self._prepared = prepared
         self._bench = bench
         self._publisher = publisher
         self._done = done
         self._stands: dict[str, promoting.Stand] | None = None
-        self._contrasts: dict[str, contrasting.Contrast] = {}
+        self.contrasts: dict[str, contrasting.Contrast] = {}
 
-    async def contrast(self, one: publishing.Wanted) -> contrasting.Contrast:
+    async def contrast(self, stage: delivery.Stage, files: Mapping[str, source.File]) -> contrasting.Contrast:
         """What is on the main branch against what is published."""
-        name = one.stage.name
+        name = stage.name
         leaves = await self._bench.leaves(self._done.sight.folders[name].ours)
         before = await self._bench.files(leaves)
-        self._contrasts[name] = contrasting.contrast(before, one.files)
-        return self._contrasts[name]
+        self.contrasts[name] = contrasting.contrast(before, files)
+        return self.contrasts[name]
 
     async def about(
         self, stage: delivery.Stage, result: publication.StageResult, links: forge.Links
@@ -241,12 +253,14 @@ class _Shown:
             branch=looking.branch(opened.declared.application, stage.name),
             revision=opened.revision,
             before=before.revision if before is not None else None,
-            contrast=self._contrasts.get(stage.name, _NOTHING),
+            contrast=self.contrasts.get(stage.name, _NOTHING),
             changelog=await self._changelog(before),
             run=systems.run(opened.request.variables),
             findings=_of_stage(self._prepared.findings, stage.name),
             priors=await self._priors(stage),
             edits=tuple(_edit(line) for line in edits),
+            rollback=opened.provenance(stage.name).rollback,
+            hotfix=self._hotfix,
             approvals=stage.gate.approvals,
             links=links,
             source_links=_source_links(opened.revision.repository, opened.request.variables),
@@ -258,17 +272,12 @@ class _Shown:
         if not stage.gate.requires:
             return ()
         if self._stands is None:
-            opened = self._prepared.opened
+            declared = self._prepared.opened.declared
+            sight = await looking.Looker(self._bench, declared, declared.stages).look()
             told = await hearing.reports(self._bench.access, self._bench.address.shown)
-            known = {name: one.seen.provenance for name, one in self._done.sight.folders.items()}
-            tip = self._done.sight.tip
-            for result in self._done.results:
-                if result.way is delivery.Way.DIRECT and result.outcome is publication.Outcome.PUBLISHED:
-                    known[result.stage] = opened.provenance(result.stage)
-                    tip = result.commit
-            self._stands = await hearing.stands(
-                self._bench, opened.declared.stages, hearing.Published(tip, known), told
-            )
+            known = {name: one.seen.provenance for name, one in sight.folders.items()}
+            published = hearing.Published(sight.tip, known)
+            self._stands = await hearing.stands(self._bench, declared.stages, published, told)
         facts = promoting.Facts(self._prepared.opened.revision, self._stands)
         return hearing.priors(stage, facts, time.time())
 
