@@ -9,7 +9,7 @@ from collections.abc import Iterable
 MASK = "***"
 _SHORTEST = 4
 _UNQUOTED = re.compile(rb"[^A-Za-z0-9_.~-]")
-_URL = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<user>[^/\s@]*)@")
+_URL = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<user>[^/\s]*)@")
 
 
 def without_credentials(text: str) -> str:
