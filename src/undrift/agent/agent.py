@@ -375,19 +375,26 @@ class _Agent:
         self._shared.recorder.tell(event.Failed(name, now, phase.value, error.code, revision, str(error)))
 
     async def _watch(self, place: sessions.Place) -> None:
-        """Hints of a target that can tell when something changed; it is opened again when it breaks."""
+        """Hints of a target that can tell when something changed; it is opened again when it breaks.
+
+        What it would have told in the meantime is anything.
+        """
         if not place.provider.capabilities(place.declared).watch:
             return
+        missed = False
         while True:
             try:
                 session = await place.connect()
                 try:
+                    if missed:
+                        self._hint(place.declared.name, frozenset())
                     async for ids in session.watch():
                         self._hint(place.declared.name, ids)
                 finally:
                     await session.close()
             except errors.UndriftError as error:
                 _log.warning("target cannot be watched", target=place.declared.name, **shapes.error(error))
+            missed = True
             await asyncio.sleep(10)
 
     def _hint(self, target: str, ids: frozenset[resource.ResourceId]) -> None:

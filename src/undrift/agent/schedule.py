@@ -12,6 +12,7 @@ from undrift.model import application, health, record
 _SETTLING = 5.0
 _FRESH = 60.0
 _ELSEWHERE = 15.0
+_RARELY = 3600.0
 _JITTER = 0.1
 
 
@@ -38,7 +39,7 @@ def next_look(
     when it is (why it is not has to be asked); everything else waits its interval, give or take a tenth.
     """
     now, chance = moment.now, moment.chance
-    regular = subject.interval * (1 - _JITTER + 2 * _JITTER * chance)
+    regular = _interval(subject, told, moment) * (1 - _JITTER + 2 * _JITTER * chance)
     if told.failure is not None and errors.waiting_helps(told.failure.error):
         retry = subject.policy.retry
         if not retry.limit or failures <= retry.limit:
@@ -53,6 +54,12 @@ def next_look(
     if told.health.status is health.Status.PROGRESSING:
         return min(regular, _settling(subject, moment))
     return regular
+
+
+def _interval(subject: application.Application, told: record.Reconciliation, moment: Moment) -> float:
+    """Where the target tells of everything a look is for what nobody thought of."""
+    tells = moment.told_of_health and told.live is not None and not told.live.untold
+    return max(subject.interval, _RARELY) if tells else subject.interval
 
 
 def _settling(subject: application.Application, moment: Moment) -> float:

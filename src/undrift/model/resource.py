@@ -101,10 +101,12 @@ class DesiredState:
 class LiveState:
     """What is: the asked-for resources that exist, and all that bear the application's mark.
 
-    An id that was asked for and is missing here does not exist; a provider that could not look raises.
+    An id that was asked for and is missing here does not exist; a provider that could not look raises. `untold` says
+    that the target, though it can be watched, will not tell when some of this changes.
     """
 
     resources: Mapping[ResourceId, LiveResource]
+    untold: bool = False
 
 
 NOTHING_DESIRED = DesiredState({})

@@ -28,6 +28,19 @@ def stopped(*stops: errors.GuardError) -> record.Reconciliation:
     return told(ending=record.Ending.WAITING, verdict=plan.Verdict(stops))
 
 
+@pytest.mark.parametrize(
+    "tells, untold, seconds", [(True, False, 3600.0), (True, True, 180.0), (False, False, 180.0)]
+)
+def test_where_the_target_tells_of_everything_it_is_looked_at_rarely(
+    tells: bool, untold: bool, seconds: float
+) -> None:
+    """Whatever cannot be watched (for want of a right, say) is looked at as often as was asked for."""
+    found = told(live=resource.LiveState({}, untold=untold))
+    moment = schedule.Moment(NOW, 0.5, told_of_health=tells)
+
+    assert schedule.next_look(SITE, found, 0, moment) == seconds
+
+
 @pytest.mark.parametrize("chance, seconds", [(0.0, 162.0), (0.5, 180.0), (0.999_999, 198.0)])
 def test_all_is_well_until_the_interval_give_or_take_a_tenth(chance: float, seconds: float) -> None:
     assert schedule.next_look(SITE, told(), 0, schedule.Moment(NOW, chance)) == pytest.approx(

@@ -125,7 +125,7 @@ class Observer:
         if missing:
             for rid, data in (await self._strangers.find(missing)).items():
                 found[rid] = mirror.live(mirror.take(rid, data))
-        return resource.LiveState(await self._explainer.explain(found))
+        return resource.LiveState(await self._explainer.explain(found), untold=bool(unwatched))
 
     def _check(self, ids: Collection[resource.ResourceId], served: discovery.Apis) -> None:
         """A kind whose API group does not answer is not gone."""
