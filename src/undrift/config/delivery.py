@@ -195,8 +195,8 @@ class ImagePart(part.Part):
 
     name: fields.Word = part.said("The container, the image, or (with Helm) the path in the values.")
     new_name: fields.Text = part.said("The image; left out, it stays.", default="")
-    new_tag: Annotated[str, pydantic.BeforeValidator(str, json_schema_input_type=Scalar)] = part.said(
-        "The tag; left out, it stays.", default=""
+    new_tag: fields.Text = part.said(
+        "The tag, in quotes where it looks like a number; left out, it stays.", default=""
     )
     digest: fields.Text = part.said("The digest: sha256:…", default="")
 
