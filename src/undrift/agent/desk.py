@@ -169,7 +169,7 @@ class Desk:
             application=name,
             agent=self._shared.agent,
             path=seen.path,
-            revision=_commit(seen.applied),
+            revision=_commit(seen.applied) or (before.revision if before else ""),
             tree=await self._tree(seen, before),
             seen=_commit(seen.seen) or (before.seen if before else ""),
             health=seen.status or (before.health if before else health.Status.UNKNOWN),
@@ -181,9 +181,9 @@ class Desk:
         return report.follow(before, now)
 
     async def _tree(self, seen: Look, before: report.Report | None) -> str:
-        """Git's id of the application's files as they were applied last."""
+        """Git's id of the application's files as they were applied last; the ref knows when the database is lost."""
         if seen.applied is None:
-            return ""
+            return before.tree if before is not None and before.path == seen.path else ""
         if before is not None and (before.revision, before.path) == (_commit(seen.applied), seen.path):
             return before.tree
         poll = self._shared.polls.get(seen.place)

@@ -8,8 +8,8 @@ import pathlib
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import pytest
 
@@ -18,6 +18,8 @@ from undrift import errors
 from undrift.model import health, report
 from undrift.testing import git_http, git_server
 
+_T = TypeVar("_T")
+pytestmark = pytest.mark.timeout(300)
 AGENT = """\
 apiVersion: undrift.dev/v1
 kind: Agent
@@ -56,6 +58,10 @@ class Observed(world.World):
         commit = self.push()
         self.start()
         return commit
+
+    def until(self, find: Callable[[], _T], patience: float = 90.0) -> _T:
+        """As in any world, with more patience: an agent may be started on a busy machine, twice."""
+        return super().until(find, patience)
 
     def command(self) -> list[str]:
         """As in any world, but over HTTP."""
@@ -126,7 +132,7 @@ def test_a_change_is_reported_within_seconds(place: Observed) -> None:
     pushed = time.monotonic()
     after = place.hears(place.published())
 
-    assert time.monotonic() - pushed < 10
+    assert time.monotonic() - pushed < 30
     assert after.revision == second
     assert after.since > before.since
     assert place.git("rev-list", "--count", REF, where=place.repository).strip() == "1"
