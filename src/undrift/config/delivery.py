@@ -26,6 +26,9 @@ FORGES: Final = (
     "azure-devops", "bitbucket", "bitbucket-server", "forgejo", "gitea", "github", "gitlab", "none", "scm-manager",
 )  # fmt: skip
 RENDERERS: Final = ("manifests", "kustomize", "helm", "jsonnet", "files")
+_BRANCH: Final = re.compile(
+    r"(?!.*(\.\.|//|@\{|\.lock(/|$)|/\.))[^\x00-\x20\x7f~^:?*\[\\/.-][^\x00-\x20\x7f~^:?*\[\\]*(?<![/.])"
+)
 _KEY: Final = re.compile(r"[-._a-zA-Z0-9]+")
 Scalar = str | bool | int | float
 
@@ -45,6 +48,19 @@ def _folder(value: str) -> str:
     return value
 
 
+def _branch(value: str) -> str:
+    """A branch as `git check-ref-format --branch` has it, and none of ours."""
+    if not _BRANCH.fullmatch(value):
+        raise fields.refuse(
+            "branch", f"{value!r} cannot be the name of a branch", "write the name alone: main"
+        )
+    if value.startswith("undrift/"):
+        raise fields.refuse(
+            "branch", "is where branches of pull requests are", "write the branch that agents read"
+        )
+    return value
+
+
 def _expression(value: str) -> str:
     try:
         re.compile(value)
@@ -61,6 +77,7 @@ def _date(value: Any) -> str:
 
 
 Folder = Annotated[fields.Path, pydantic.AfterValidator(_folder)]
+Branch = Annotated[str, pydantic.Field(strict=True, min_length=1), pydantic.AfterValidator(_branch)]
 Expression = Annotated[str, pydantic.Field(strict=True), pydantic.AfterValidator(_expression)]
 Date = Annotated[
     str, pydantic.BeforeValidator(_date), pydantic.WithJsonSchema({"type": "string", "format": "date"})
@@ -71,7 +88,7 @@ class DestinationPart(part.Part):
     """The GitOps repository, and where in it the application's files go."""
 
     url: fields.Url = part.said("Where the GitOps repository is; without credentials.")
-    branch: fields.Word = part.said("The branch that agents read.", default="main")
+    branch: Branch = part.said("The branch that agents read.", default="main")
     path: Folder = part.said(
         "The folder of a stage; all in it but `keep` is ours.", default="{stage}/{application}"
     )
@@ -275,6 +292,9 @@ class StagePart(part.Part):
     namespace: fields.Text = part.said("Its namespace; left out, the stage's name.", default="")
     publish: Literal["direct", "pull-request"] = part.said(
         "Into the branch, or by a pull request.", default="direct"
+    )
+    promote: Literal["automatic", "manual"] = part.said(
+        "Whether revisions come by themselves, or only where somebody names the stage.", default="automatic"
     )
     path: fields.Path | None = part.said("Where its files are, instead of the source's path.", default=None)
     values: dict[str, Any] | None = part.said("Helm values, over those of the source.", default=None)
