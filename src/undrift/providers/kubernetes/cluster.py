@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -158,25 +158,46 @@ class Cluster:
 
     async def _follow(self, name: str) -> None:
         """Ask anew what is served whenever a definition comes, changes or goes."""
+        version = ""
+        begun = False
         while True:
             kind = self._known.kinds.get(name)
             if kind is None:
                 return
             try:
-                await self._definitions(kind)
+                if not version:
+                    version = await self._present(kind)
+                    if begun:
+                        await self.served(anew=True)
+                begun = True
+                async for present in self._changes(kind, version):
+                    version = present
             except errors.TargetDenied:
                 return
             except errors.UndriftError:
                 await asyncio.sleep(_AGAIN)
 
-    async def _definitions(self, kind: discovery.Api) -> None:
+    async def _present(self, kind: discovery.Api) -> str:
+        """The version of a whole kind, to watch it from there."""
         page = await self.api.get(kind.path(), {"limit": "1"}, accept=_METADATA)
-        params = {"resourceVersion": page["metadata"]["resourceVersion"], "allowWatchBookmarks": "true"}
+        return str(page["metadata"]["resourceVersion"])
+
+    async def _changes(self, kind: discovery.Api, version: str) -> AsyncIterator[str]:
+        """Where a watch of definitions stands, again and again; "" where it cannot go on."""
+        params = {"resourceVersion": version, "allowWatchBookmarks": "true"}
         async with contextlib.aclosing(self.api.watch(kind.path(), params)) as lines:
             async for line in lines:
-                if line and orjson.loads(line)["type"] not in {"BOOKMARK", "ERROR"}:
+                if not line:
+                    continue
+                event = orjson.loads(line)
+                if event["type"] == "ERROR":
+                    await asyncio.sleep(_SETTLED)
+                    yield ""
+                    return
+                if event["type"] != "BOOKMARK":
                     await asyncio.sleep(_SETTLED)
                     await self.served(anew=True)
+                yield str(event["object"]["metadata"]["resourceVersion"])
 
 
 def _is_own(kind: discovery.Api, item: Any) -> bool:
