@@ -26,6 +26,7 @@ PARTS = {
     "AgentSpec": ("Agent", ""),
     "AgentDefaults": ("Agent", "defaults."),
     "ReportingPart": ("Agent", "reports[]."),
+    "ReviewingPart": ("Agent", "reviews[]."),
     "TargetSpec": ("Target", ""),
     "SourceSpec": ("Source", ""),
     "AuthenticationPart": ("Authentication", ""),

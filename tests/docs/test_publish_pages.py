@@ -27,7 +27,7 @@ INTEGRATIONS = reading.ROOT / "integrations"
 _COMMAND = re.compile(
     r"(?:undrift|undrift@[\d.]+|uvx undrift) ((?:publish|comment|preview|init|validate|promote)\b(?!:)[^'`|\n]*)"
 )
-_ACTION = re.compile(r"command: (.+)\n(?:.*\n)*?\s+arguments: (.+)")
+_ACTION = re.compile(r"command: ([^#\n]+?)(?: #.*)?\n(?:.*\n)*?\s+arguments: (.+)")
 _VERSION = re.compile(r"(?:undrift@v?|undrift-ci:|github@v|gitlab@|version.*\n\s+default: )(\d[\d.]*\d)")
 
 

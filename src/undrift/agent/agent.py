@@ -30,6 +30,7 @@ from undrift.agent import (
     queue,
     recorder,
     reporting,
+    reviewing,
     sessions,
     shapes,
     worker,
@@ -173,6 +174,7 @@ class _Agent:
         self._worker = worker.Worker(shared, self._fleet)
         self._reporting = reporting.Reporting(shared)
         shared.heard = self._reporting.note
+        self._reviewing = reviewing.Reviewing(shared, decryptor, _Directories)
         self._reader = reading.Reader(decryptor, _Directories(shared))
         self._workers: list[asyncio.Task[None]] = []
         self._reading = asyncio.Lock()
@@ -212,6 +214,7 @@ class _Agent:
             _endless("outbox", outbox.Outbox(shared).run),
             _endless("leases", self._leasing.run),
             _endless("reports", self._reporting.run),
+            _endless("reviews", self._reviewing.run),
             _endless("retention", self._retain),
             self._watchdog(),
         ]

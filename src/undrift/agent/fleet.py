@@ -52,7 +52,7 @@ class Fleet:
         await self._serve(found)
         serving = found.serving(shared.agent)
         await self._open(
-            {name for one in serving.values() for name in _sources(one)} | found.looked_into, found
+            {name for one in serving.values() for name in sources(one)} | found.looked_into, found
         )
         self._leave(found, serving.keys())
         for name, declared in serving.items():
@@ -90,7 +90,7 @@ class Fleet:
             name
             for one in shared.tenants.values()
             if not one.application.decommissioned
-            for name in _sources(one.application)
+            for name in sources(one.application)
         }
         for name in shared.polls.keys() - read - found.looked_into - {CONFIG}:
             await shared.polls.pop(name).close()
@@ -125,17 +125,12 @@ class Fleet:
                 self._decommission(known, found)
 
     def _decommission(self, known: tenant.Tenant, found: configuration.Configuration) -> None:
-        subject = known.application
-        project = found.projects.get(subject.project)
-        policy = subject.deletion_policy
-        if policy is application.DeletionPolicy.APPROVE and project and project.deletion_policy:
-            policy = project.deletion_policy
-        known.application = dataclasses.replace(
-            subject, decommissioned=True, deletion_policy=policy, depends_on=(), suspended=False
-        )
-        known.digest = canonical.digest(["decommission", known.digest])
+        known.application, known.digest = leaving(known, found)
         known.trouble = ()
-        _log.info("application left Git", application=subject.name, deletion_policy=policy.value)
+        subject = known.application
+        _log.info(
+            "application left Git", application=subject.name, deletion_policy=subject.deletion_policy.value
+        )
         self._shared.queue.put(subject.name, queue.Urgency.CHANGE)
 
     def _remove(self, name: str) -> None:
@@ -214,6 +209,19 @@ class Fleet:
         await shared.database.bury(documents)
 
 
+def leaving(known: tenant.Tenant, found: configuration.Configuration) -> tuple[application.Application, str]:
+    """An application whose document has left Git, and what its digest is then."""
+    subject = known.application
+    project = found.projects.get(subject.project)
+    policy = subject.deletion_policy
+    if policy is application.DeletionPolicy.APPROVE and project and project.deletion_policy:
+        policy = project.deletion_policy
+    gone = dataclasses.replace(
+        subject, decommissioned=True, deletion_policy=policy, depends_on=(), suspended=False
+    )
+    return gone, canonical.digest(["decommission", known.digest])
+
+
 def _takers(found: configuration.Configuration) -> dict[str, list[str]]:
     takers: dict[str, list[str]] = {}
     for name, one in found.applications.items():
@@ -222,6 +230,6 @@ def _takers(found: configuration.Configuration) -> dict[str, list[str]]:
     return takers
 
 
-def _sources(subject: application.Application) -> frozenset[str]:
+def sources(subject: application.Application) -> frozenset[str]:
     """All that an application is made of."""
     return frozenset({subject.source.name}) | elsewhere.sources(subject.renderer.settings)

@@ -28,7 +28,8 @@ class Shared:
     `holder` names this process among those that share the database; `key` fingerprints secrets. `agent` is
     the declared name, "" until the configuration was read. `takers` maps an application to those that say
     `takesFrom` of it; `waiting` names those that can go on once another has done something;
-    `alone` tells that no other agent shares the database now. `heard` is told of every reconcile that was settled.
+    `alone` tells that no other agent shares the database now; `proposed` has by application the digests of plans that
+    open pull requests show. `heard` is told of every reconcile that was settled.
     """
 
     settings: settings.Settings
@@ -55,4 +56,5 @@ class Shared:
     claims: claiming.Register = dataclasses.field(default_factory=claiming.Register)
     cache: rendering.Cache = dataclasses.field(default_factory=dict)
     known: rendering.Known = dataclasses.field(default_factory=dict)
+    proposed: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
     heard: Callable[[tenant.Tenant, record.Reconciliation], None] = _nobody

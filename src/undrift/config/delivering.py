@@ -101,6 +101,7 @@ def references(document: delivery.Delivery, places: declared.Places) -> Iterator
     """Names of stages that are not there, or there twice; requirements that no order fulfils."""
     spec = document.spec
     names = [stage.name for stage in spec.stages]
+    yield from _no_branches(document, places)
     for index, name in enumerate(names):
         if name in names[:index]:
             yield errors.NameTaken(
@@ -116,6 +117,20 @@ def references(document: delivery.Delivery, places: declared.Places) -> Iterator
                 f"stage {names[int(place[2])]} requires {name}, which does not come before it",
                 origin=places.of(place),
                 hint="order the stages as revisions go",
+            )
+
+
+def _no_branches(document: delivery.Delivery, places: declared.Places) -> Iterator[errors.UndriftError]:
+    """Names that no branch `undrift/<application>/<stage>` can have (git-check-ref-format)."""
+    named: list[tuple[str, declared.Location]] = [(document.metadata.name, ("metadata", "name"))]
+    named += [(one.name, ("spec", "stages", index, "name")) for index, one in enumerate(document.spec.stages)]
+    for name, place in named:
+        if ".." in name or name.endswith(".lock"):
+            yield errors.ConfigInvalid(
+                f"{explaining.name_path(place)} cannot be {name}",
+                origin=places.of(place),
+                why="the branch of its pull request has that name, and Git knows none with '..' or with '.lock' at the end",
+                hint="use '-' instead of '.'",
             )
 
 

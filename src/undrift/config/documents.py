@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Literal
 
 import pydantic
 
-from undrift.config import connection, fields, generation, part
+from undrift.config import connection, fields, generation, part, reporting
 
 Days = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -232,34 +232,6 @@ class AgentDefaults(part.Part):
     policy: PolicyPart = part.said("See Application; field by field.", default=PolicyPart())
 
 
-class ReportingPart(part.Part):
-    """Where the agent tells CI how applications do, so that CI needs to reach no target."""
-
-    source: fields.Name = part.said(
-        "The Source whose repository gets the reports, about its applications; left out, the config repository.",
-        default=part.CONFIG_SOURCE,
-    )
-    authentication: connection.AuthenticationPart | None = part.said(
-        "How to sign in to write; left out, as the Source says.", default=None
-    )
-    interval: fields.Duration = part.said("How much time lies between two writes.", default=10.0)
-    heartbeat: fields.Duration = part.said(
-        "After how long it writes though nothing changed; who is silent for three times that is taken to be gone.",
-        default=600.0,
-    )
-    statuses: fields.Flag = part.said(
-        "Set statuses `undrift/<application>` on the commits, too; the token of `authentication` has to allow it.",
-        default=False,
-    )
-    forge: fields.Text = part.said(
-        "The kind of forge, for statuses: gitea, github, gitlab …; left out, it is told by the URL.",
-        default="",
-    )
-    api: fields.Url | None = part.said(
-        "The address of the forge's API, where it is another host.", default=None
-    )
-
-
 class AgentSpec(part.Part):
     """How an agent works."""
 
@@ -273,9 +245,12 @@ class AgentSpec(part.Part):
     defaults: AgentDefaults = part.said(
         "For applications on targets that this agent serves.", default=AgentDefaults()
     )
-    reports: tuple[ReportingPart, ...] = part.said(
+    reports: tuple[reporting.ReportingPart, ...] = part.said(
         "Where CI is told how applications do: a ref of the agent's own in a repository; left out, nowhere.",
         default=(),
+    )
+    reviews: tuple[reporting.ReviewingPart, ...] = part.said(
+        "Where open pull requests are told what the agent would do; left out, nowhere.", default=()
     )
 
 

@@ -14,7 +14,11 @@ from undrift.model import delivery as model
 
 DEFAULT_VALIDATORS: Final = ("yaml", "schema", "helm", "policy")
 _VARIABLE: Final = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-[^}]*)?\}")
-_CREDENTIAL: Final = re.compile(r"token|password|passwd|secret|credential|private|api_?key", re.IGNORECASE)
+_CREDENTIAL: Final = re.compile(
+    r"token|passw|passphrase|secret|credential|private|(api|access|account|ssh|signing|encryption|master|deploy)_?key"
+    r"|(^|_)(pass|pwd|pat|auth|key)$|_(dsn|webhook_url)$|docker_auth|kubeconfig|cookie",
+    re.IGNORECASE,
+)
 _IMAGE: Final = re.compile(
     r"(?P<name>[^@]+?)(?::(?P<tag>[\w][\w.-]{0,127}))?(?:@(?P<digest>\w+:[0-9a-f]{32,}))?"
 )
@@ -81,7 +85,8 @@ class Draft:
             local=self._local(stages),
             preview=self._preview(),
             updates=tuple(
-                model.Update(one.image, one.follow, one.range, one.tags, one.stages) for one in spec.updates
+                model.Update(one.image, one.follow, one.range, one.tags, self._watching(one))
+                for one in spec.updates
             ),
             train=spec.train,
             labels=self._document.metadata.labels,
@@ -104,6 +109,7 @@ class Draft:
         }
         images = {one.name: one for one in self._images(spec.images, ("spec", "images"), known)}
         images |= {one.name: one for one in self._images(found.images, (*at, "images"), known)}
+        images |= {one.name: one for one in self._wherever() if one.name not in images}
         return model.Stage(
             name=found.name,
             recipe=self._recipe(found, known),
@@ -129,6 +135,8 @@ class Draft:
             ),
             target=found.target,
             policy=found.policy,
+            manual=found.promote == "manual",
+            watched=tuple(one.image for one in spec.updates if found.name in self._watching(one)),
             origin=self._places.of(at),
         )
 
@@ -155,14 +163,27 @@ class Draft:
     ) -> Iterator[model.Image]:
         for index, one in enumerate(found):
             place = self._places.of((*at, index))
-            if one.name in self._given.images:
+            given = one.name in self._given.images
+            if given:
                 name, tag, digest = image(self._given.images[one.name])
             else:
+                given = any(_VARIABLE.search(text) for text in (one.new_name, one.new_tag, one.digest))
                 name, tag, digest = (
                     self._expanded(_filled(getattr(one, field), known), (*at, index, alias))
                     for field, alias in (("new_name", "newName"), ("new_tag", "newTag"), ("digest", "digest"))
                 )
-            yield model.Image(one.name, name, tag, digest, place)
+            yield model.Image(one.name, name, tag, digest, place, given)
+
+    def _wherever(self) -> Iterator[model.Image]:
+        """Images that are given by their own name: set wherever they are used, declared or not."""
+        for name, reference in self._given.images.items():
+            found = image(reference)
+            if found[0] == name:
+                yield model.Image(name, *found, given=True)
+
+    def _watching(self, one: delivery.UpdatePart) -> tuple[str, ...]:
+        """The stages that take an image from its registry."""
+        return one.stages or (self._spec.stages[0].name,)
 
     def _values(
         self, found: Sequence[delivery.ValuePart], at: declared.Location, known: Mapping[str, str]
@@ -288,7 +309,7 @@ class Draft:
         known = {
             one.name for one in (*spec.images, *(each for stage in spec.stages for each in stage.images))
         }
-        for name in self._given.images.keys() - known:
+        for name in self._given.images.keys() - known - {one.name for one in self._wherever()}:
             self.wrong.append(
                 errors.UsageInvalid(
                     f"--image {name}: no image of that name is declared",

@@ -10,7 +10,7 @@ import dataclasses
 from typing import Final, TypeVar
 
 from undrift import errors
-from undrift.config import connection, documents, part
+from undrift.config import connection, documents, part, reporting
 from undrift.model import agent, application, notifier, source, target
 
 _DAYS: Final = {
@@ -151,10 +151,11 @@ def to_agent(found: documents.Agent, origin: errors.Origin) -> agent.Agent:
         found.metadata.labels,
         origin,
         tuple(_to_reporting(one, origin) for one in spec.reports),
+        tuple(_to_reviewing(one, origin) for one in spec.reviews),
     )
 
 
-def _to_reporting(found: documents.ReportingPart, origin: errors.Origin) -> agent.Reporting:
+def _to_reporting(found: reporting.ReportingPart, origin: errors.Origin) -> agent.Reporting:
     own = _to_authentication(found.authentication) if found.authentication else None
     return agent.Reporting(
         found.source,
@@ -165,6 +166,13 @@ def _to_reporting(found: documents.ReportingPart, origin: errors.Origin) -> agen
         found.forge,
         found.api or "",
         origin,
+    )
+
+
+def _to_reviewing(found: reporting.ReviewingPart, origin: errors.Origin) -> agent.Reviewing:
+    own = _to_authentication(found.authentication) if found.authentication else None
+    return agent.Reviewing(
+        found.source, own, found.interval, found.refresh, found.forge, found.api or "", origin
     )
 
 

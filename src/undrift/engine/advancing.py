@@ -98,11 +98,32 @@ def _candidate(
         have = " and ".join(f"{name} has {one.revision.short}" for name, one in there.items())
         return None, _closed(f"the stages that {stage.name} requires are not at one revision: {have}")
     source = next(iter(there.values()))
-    return (None, None) if _is_at(stand, source) else (source, _forbidden(stage.name, stand, source, newer))
+    if _is_at(stand, source) and (source.rollback or not _brings_images(stage, stand, source)):
+        return None, None
+    return source, _forbidden(stage.name, stand, source, newer)
 
 
 def _is_at(stand: promoting.Stand, source: publication.Provenance) -> bool:
     return stand.revision is not None and stand.revision.sha == source.revision.sha
+
+
+def _brings_images(stage: delivery.Stage, stand: promoting.Stand, source: publication.Provenance) -> bool:
+    """Whether one revision has images with it that the stage has not: those of a registry, of another build of CI.
+
+    What the stage watches itself it does not take from others.
+    """
+    known = stand.provenance.images if stand.provenance is not None else {}
+    return any(
+        known.get(name) != reference
+        for name, reference in source.images.items()
+        if not any(_is_of(reference, image) for image in stage.watched)
+    )
+
+
+def _is_of(reference: str, image: str) -> bool:
+    """Whether a reference is to an image, whatever its tag and digest."""
+    rest = reference.removeprefix(image)
+    return rest != reference and (not rest or rest[0] in ":@") and "/" not in rest
 
 
 def _forbidden(
@@ -118,6 +139,8 @@ def _forbidden(
         return _failed(
             f"{stage} was rolled back{by}{why}; it stays at {known.revision.short} until somebody resumes it"
         )
+    if _is_at(stand, source):
+        return None
     later = newer(source.revision, known.revision)
     if later is None:
         return _failed(

@@ -41,7 +41,7 @@ def read(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
         return Answer(status, headers, orjson.loads(body))
     except orjson.JSONDecodeError:
         # A page to sign in on, as Azure DevOps shows it for a bad token.
-        return Answer(401 if status == 203 else status, headers, UNREADABLE)  # noqa: PLR2004
+        return Answer(401 if status == 203 else status, headers, UNREADABLE)  # noqa: PLR2004 - Unauthorized
 
 
 def waiting(answer: Answer) -> float | None:

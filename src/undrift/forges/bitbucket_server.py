@@ -1,4 +1,4 @@
-"""Bitbucket Data Center (`/rest/api/latest`, 7.0 and later). After its OpenAPI document; not verified live."""
+"""Bitbucket Data Center (`/rest/api/latest`, 8 and later). After its OpenAPI document; not verified live."""
 
 from __future__ import annotations
 

@@ -217,17 +217,40 @@ async def git_login_of_app(
     where = address.read(url)
     if kind_of(url, kind) != "github" or where is None or not _is_app(environ):
         return git_login(kind, environ, url)
-    access = _app_access(api or _github_api(where), environ)
+    access = _app_access(api or _github_api(where), where, environ)
     return "x-access-token", await access.token()
+
+
+def advice(url: str, kind: str, environ: Mapping[str, str]) -> str:
+    """What to do where Git is refused by a forge: whose token was shown, and what one needs."""
+    known = KINDS.get(kind)
+    needs = known.needs if known else "write repository"
+    where = address.read(url)
+    if where is None:
+        return f"use credentials that may push; they need: {needs}"
+    token = credentials.find(environ, known.variables if known else (), where.host)
+    if token is None:
+        return f"put a token into UNDRIFT_TOKEN; it needs: {needs}"
+    whose = f", user {token.user}" if token.user else ""
+    return f"the token from {token.variable}{whose} needs: {needs}"
 
 
 def _access(known: Kind, base: str, where: address.Address, environ: Mapping[str, str]) -> requesting.Access:
     if known is KINDS["github"] and _is_app(environ):
-        return _app_access(base, environ)
-    token = credentials.find(environ, known.variables, where.host)
+        return _app_access(base, where, environ)
+    host = _asked(known, base, where)
+    token = credentials.find(environ, known.variables, host)
     if token is not None:
         return credentials.TokenAccess(token, known.sign)
-    return credentials.HelperAccess(f"{where.root}/{where.path}", environ, known.sign)
+    place = f"{where.root}/{where.path}" if host == where.host else base
+    return credentials.HelperAccess(place, environ, known.sign)
+
+
+def _asked(known: Kind, base: str, where: address.Address) -> str:
+    """The host that credentials have to be for: the repository's, unless the API is declared to be somewhere else."""
+    own = known.api(where) if known.api else where.root
+    host = parse.urlsplit(base).netloc
+    return where.host if host in (where.host, parse.urlsplit(own).netloc) else host
 
 
 def _is_app(environ: Mapping[str, str]) -> bool:
@@ -236,9 +259,10 @@ def _is_app(environ: Mapping[str, str]) -> bool:
     )
 
 
-def _app_access(base: str, environ: Mapping[str, str]) -> app.AppAccess:
+def _app_access(base: str, where: address.Address, environ: Mapping[str, str]) -> app.AppAccess:
     from undrift.forges import app, requesting  # noqa: PLC0415 - see `connect`
 
+    credentials.check_host(environ, "the key of the GitHub App", _asked(KINDS["github"], base, where))
     installation = credentials.value(environ, "UNDRIFT_GITHUB_INSTALLATION_ID")
     key = credentials.value(environ, "UNDRIFT_GITHUB_APP_KEY")
     if not installation or not key:

@@ -63,15 +63,34 @@ def value(environ: Mapping[str, str], name: str) -> str:
         ) from None
 
 
+def check_host(environ: Mapping[str, str], name: str, host: str) -> None:
+    """That what a variable holds may go to a host: whoever changes the Delivery in a pull request chooses that host.
+
+    Raises `CredentialMissing` where `UNDRIFT_FORGE_HOST` names others.
+    """
+    meant = environ.get("UNDRIFT_FORGE_HOST", "").replace(",", " ").split()
+    if host and meant and host not in meant:
+        raise errors.CredentialMissing(
+            f"{name} is not for {host}",
+            why=f"UNDRIFT_FORGE_HOST says that it is for {', '.join(meant)}",
+            hint="correct gitopsRepository.url (or api) in the Delivery, or name that host in UNDRIFT_FORGE_HOST",
+        )
+
+
 def find(environ: Mapping[str, str], variables: tuple[Variable, ...], host: str) -> Token | None:
-    """The token for a forge; CI's own is given to no other host than the one that CI says it is of."""
+    """The token for a forge; CI's own is given to no other host than the one that CI says it is of.
+
+    Raises `CredentialMissing` where ours is for another host.
+    """
     user = value(environ, "UNDRIFT_USERNAME")
     if text := value(environ, "UNDRIFT_TOKEN"):
+        check_host(environ, "UNDRIFT_TOKEN", host)
         return Token(text, user, "$UNDRIFT_TOKEN")
     for one in variables:
         server = (environ.get(one.server, "") if one.server else "") or one.home
         foreign = host and server and parse.urlsplit(server).netloc.rpartition("@")[2] != host
         if environ.get(one.name, "") and not foreign:
+            check_host(environ, one.name, host)
             return Token(environ[one.name].strip(), user, f"${one.name}")
     return None
 

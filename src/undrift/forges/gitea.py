@@ -8,7 +8,7 @@ from typing import Any
 from urllib import parse
 
 from undrift import errors
-from undrift.forges import address, commenting, requesting, wording
+from undrift.forges import abilities, address, commenting, requesting, wording
 from undrift.model import forge
 
 _DRAFT = "WIP: "
@@ -53,6 +53,21 @@ class Gitea:
         async for one in self._list({"state": "open", "sort": "oldest", "base_branch": base}, head, base):
             return one
         return None
+
+    async def open_pull_requests(self, base: str) -> Sequence[forge.PullRequest]:
+        """See `abilities.Lister`."""
+        return [
+            one
+            async for one in self._list({"state": "open", "sort": "oldest", "base_branch": base}, "", base)
+        ]
+
+    async def makers_of(self, sha: str) -> frozenset[str]:
+        """See `abilities.Voucher`."""
+        commit = await self._client.find(f"{self._base}/git/commits/{requesting.quote(sha)}")
+        pull = (
+            await self._client.find(f"{self._base}/commits/{requesting.quote(sha)}/pull") if commit else None
+        )
+        return abilities.makers(commit, [pull] if pull else [])
 
     async def find_closed(self, head: str, base: str) -> Sequence[forge.PullRequest]:
         """Merged and closed ones, the newest first; ten at most, among the newest two thousand."""
@@ -236,7 +251,7 @@ class Gitea:
             if looked_at > _LOOKED_AT and params["state"] == "closed":
                 return
             ours = one["head"]["repo_id"] == one["base"]["repo_id"]
-            if ours and one["head"]["label"] == head and one["base"]["ref"] == base:
+            if ours and head in ("", one["head"]["label"]) and one["base"]["ref"] == base:
                 yield _pull_request(one)
 
     async def _with_closer(self, known: forge.PullRequest) -> forge.PullRequest:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from undrift import errors
-from undrift.forges import address, answering, commenting, requesting, wording
+from undrift.forges import abilities, address, answering, commenting, requesting, wording
 from undrift.model import forge
 
 _HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
@@ -47,6 +47,21 @@ class GitHub:
         async for one in self._list(head, base, {"state": "open", "sort": "created", "direction": "asc"}):
             return one
         return None
+
+    async def open_pull_requests(self, base: str) -> Sequence[forge.PullRequest]:
+        """See `abilities.Lister`."""
+        return [
+            one
+            async for one in self._list("", base, {"state": "open", "sort": "created", "direction": "asc"})
+        ]
+
+    async def makers_of(self, sha: str) -> frozenset[str]:
+        """See `abilities.Voucher`."""
+        at = f"{self._base}/commits/{requesting.quote(sha)}"
+        answer = await self._client.ask(requesting.Ask("GET", at, also=(404, 422)))
+        if answer.status >= 400:  # noqa: PLR2004 - there is no such commit
+            return frozenset()
+        return abilities.makers(answer.data, await self._client.find(f"{at}/pulls") or ())
 
     async def find_closed(self, head: str, base: str) -> Sequence[forge.PullRequest]:
         """Merged and closed ones, the newest first; ten at most."""
@@ -216,15 +231,19 @@ class GitHub:
     async def _list(
         self, head: str, base: str, params: requesting.Params
     ) -> AsyncIterator[forge.PullRequest]:
-        """Those between two branches of this repository. Owners get new names; the filter knows the new one only."""
-        if not self._owner:
+        """Those between two branches of this repository (`head` "": any). Owners get new names; the filter knows the
+        new one only.
+        """
+        filters = {"base": base}
+        if head and not self._owner:
             self._owner = str((await self._client.get(self._base))["owner"]["login"])
-        filters = {"head": f"{self._owner}:{head}", "base": base}
+        if head:
+            filters["head"] = f"{self._owner}:{head}"
         async for one in self._all(f"{self._base}/pulls", {**params, **filters}):
             source = (one["head"]["repo"] or {}).get("id")
             if (
                 source == one["base"]["repo"]["id"]
-                and one["head"]["ref"] == head
+                and head in ("", one["head"]["ref"])
                 and one["base"]["ref"] == base
             ):
                 yield _pull_request(one)

@@ -55,6 +55,10 @@ class GitLab:
             return one
         return None
 
+    async def open_pull_requests(self, base: str) -> Sequence[forge.PullRequest]:
+        """See `abilities.Lister`."""
+        return [one async for one in self._list("", base, {"state": "opened", "sort": "asc"})]
+
     async def find_closed(self, head: str, base: str) -> Sequence[forge.PullRequest]:
         """Merged and closed ones, the newest first; ten at most."""
         found: list[forge.PullRequest] = []
@@ -235,10 +239,12 @@ class GitLab:
     async def _list(
         self, head: str, base: str, params: requesting.Params
     ) -> AsyncIterator[forge.PullRequest]:
-        filters = {"source_branch": head, "target_branch": base, "order_by": "created_at"}
+        filters = {"target_branch": base, "order_by": "created_at"}
+        if head:
+            filters["source_branch"] = head
         async for one in self._all(f"{self._base}/merge_requests", {**params, **filters}):
             ours = one["source_project_id"] == one["target_project_id"]
-            if ours and one["source_branch"] == head and one["target_branch"] == base:
+            if ours and head in ("", one["source_branch"]) and one["target_branch"] == base:
                 yield _pull_request(one)
 
     async def _comment(self, number: int, text: str) -> forge.Comment:

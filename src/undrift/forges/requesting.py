@@ -175,7 +175,7 @@ class Client:
         while True:
             trouble, sent, answer = await self._attempt(ask)
             faults += 1
-            if answer is not None and answer.status == 401 and faults == 1 and self._access.forget():  # noqa: PLR2004
+            if answer is not None and answer.status == 401 and faults == 1 and self._access.forget():  # noqa: PLR2004 - Unauthorized
                 continue
             if answer is not None and not trouble:
                 return self._judged(ask, answer)

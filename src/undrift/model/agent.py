@@ -29,6 +29,23 @@ class Reporting:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Reviewing:
+    """Where an agent says in open pull requests what it would do: in the repository of the source `name`.
+
+    `authentication` is for the forge's API (None: that of the source); `interval` is how often the forge is asked,
+    `refresh` how old a plan gets though nothing was pushed (seconds); `forge` and `api` are as in `Reporting`.
+    """
+
+    name: str
+    authentication: source.Authentication | None = None
+    interval: float = 15.0
+    refresh: float = 300.0
+    forge: str = ""
+    api: str = ""
+    origin: errors.Origin | None = dataclasses.field(default=None, compare=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Agent:
     """A declared agent (`kind: Agent`). `name` is its identity: ownership marks bear it.
 
@@ -43,6 +60,7 @@ class Agent:
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     origin: errors.Origin | None = dataclasses.field(default=None, compare=False)
     reports: tuple[Reporting, ...] = ()
+    reviews: tuple[Reviewing, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,6 +59,7 @@ class Image:
     """An image to set: in the containers called `name`, or wherever the image `name` is used.
 
     `new_name`, `new_tag` and `digest` replace the parts of its reference that they name; "" leaves one as it is.
+    `given` is whether CI brought it: as an option, or in variables.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Image:
     new_tag: str = ""
     digest: str = ""
     origin: errors.Origin | None = dataclasses.field(default=None, compare=False)
+    given: bool = dataclasses.field(default=False, compare=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -150,8 +152,8 @@ class Stage:
     """A step on the way to production.
 
     `recipe` is the Delivery's with what the stage says itself; `target` makes an Application document for the agent
-    ("" makes none), `agent_path` is where that document says the files are. `promote` says who moves revisions on:
-    `automatic`, `pull-request` or `manual`.
+    ("" makes none). `watched` are images (without tag) that this stage takes from their registry by itself.
+    A `manual` stage gets nothing unless somebody names it.
     """
 
     name: str
@@ -169,6 +171,8 @@ class Stage:
     pull_request: PullRequestSettings = PullRequestSettings()
     target: str = ""
     policy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    watched: tuple[str, ...] = ()
+    manual: bool = False
     origin: errors.Origin | None = dataclasses.field(default=None, compare=False)
 
 
@@ -237,7 +241,8 @@ class Preview:
 class Update:
     """A registry to watch for new images. `follow` is `semver`, `newest`, `alphabetical` or `digest`.
 
-    `range` is a semver range, `tags` a regular expression that tags have to match; `file` is where it is written.
+    `range` is a semver range (of `digest`: the tag), `tags` a regular expression that is found in tags; its group
+    `version`, where it has one, is what is compared. `stages` are never empty.
     """
 
     image: str

@@ -188,9 +188,11 @@ def _proposed(found: Situation, options: Options) -> Decision:
             why=proposal.other,
             hint="merge or close that pull request, or delete the branch; what it holds belongs into the application",
         )
-    if found.main.tree == found.wanted.tree and not _moves_back(found):
+    if found.main.tree == found.wanted.tree and not _changes_rollback(found):
         step = Step.WITHDRAW if proposal is not None else Step.LEAVE
         return Decision(step, publication.Outcome.UNCHANGED)
+    if found.stage.manual and found.gate and not options.hotfix:
+        return Decision(Step.LEAVE, publication.Outcome.WAITING, found.gate)
     if proposal is not None and proposal.seen.provenance is not None and found.wanted.rollback is None:
         known = proposal.seen.provenance
         if order(known, found.wanted, found.spans, options) is Order.OLDER:
@@ -212,10 +214,11 @@ def _proposed(found: Situation, options: Options) -> Decision:
     return Decision(Step.PROPOSE, publication.Outcome.PUBLISHED)
 
 
-def _moves_back(found: Situation) -> bool:
-    """A rollback to what is there already is still one: automation is to stay away from it."""
+def _changes_rollback(found: Situation) -> bool:
+    """A rollback to what is there already is still one, and so is its end: automation stays away as the note says."""
     known = found.main.provenance
-    return found.wanted.rollback is not None and (known is None or known.rollback is None)
+    was = known is not None and known.rollback is not None
+    return was != (found.wanted.rollback is not None)
 
 
 def edited(found: Situation, files: tuple[str, ...] = ()) -> errors.HandEdited:

@@ -17,8 +17,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from undrift.forges import escaping
 from undrift.model import forge, publication
-from undrift.publishing import escaping, reporting, subject, wording
+from undrift.publishing import reporting, subject, wording
 
 _TREE: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _RELATIONS: Final = {

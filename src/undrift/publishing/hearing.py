@@ -15,9 +15,10 @@ from typing import Final
 
 from undrift import errors, interfaces
 from undrift.engine import promoting
+from undrift.forges import escaping
 from undrift.lib import process
 from undrift.model import delivery, forge, health, publication, report
-from undrift.publishing import escaping, subject
+from undrift.publishing import subject
 from undrift.sources.git import grafting, shelf, trees
 
 _KEPT: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")

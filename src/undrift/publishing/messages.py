@@ -21,9 +21,9 @@ from typing import Any, Final
 
 import orjson
 
+from undrift.forges import escaping
 from undrift.lib import mask
 from undrift.model import delivery, publication
-from undrift.publishing import escaping
 
 _PLACEHOLDER: Final = re.compile(r"\{(stage|issues|application|repository|sha|subject)\}")
 _SPACES: Final = re.compile(r" {2,}")

@@ -17,7 +17,7 @@ from undrift import errors, interfaces
 from undrift.engine import advancing, promoting
 from undrift.forges import connecting
 from undrift.model import delivery, forge, publication
-from undrift.publishing import hearing, looking, preparing, publishing, running
+from undrift.publishing import hearing, looking, preparing, publishing, referring, running, updating, vouching
 from undrift.sources.git import checkout, grafting
 
 _POLL: Final = 5.0
@@ -34,8 +34,8 @@ _NEWER: Final = {
 class Order:
     """What is to be promoted. `to` are stages ("": all that require others); `revision` a hotfix's ("": none).
 
-    `frozen` says why nothing is promoted at present; `authors` are the logins of those who made the revision, as CI
-    vouches for them (None: nobody does). `wait` is seconds until gates have to be open (0: they are looked at once).
+    `frozen` says why nothing is promoted at present; `authors` are logins of those who made the revision, besides those
+    that its forge or CI's variables tell (`vouching`). `wait` is seconds until gates have to be open (0: they are looked at once).
     """
 
     to: tuple[str, ...] = ()
@@ -75,8 +75,14 @@ async def promote(opened: Sequence[preparing.Opened], how: running.How, order: O
         await asyncio.sleep(min(_POLL, max(0.0, until - time.monotonic())))
     if order.to and waiting and not any(one.moves for each in chosen for one in each.choices):
         raise _closed(chosen[0].application, waiting[0])
+    going = [(_Promotion(one, how, order), each) for one, each in zip(opened, chosen, strict=True)]
+    # All that moves is rendered and checked before any of it is published.
+    prepared = [await one.prepare(each) for one, each in going]
     return tuple(
-        [await _Promotion(one, how, order).carry_out(each) for one, each in zip(opened, chosen, strict=True)]
+        [
+            dataclasses.replace(each, done=tuple([await one.publish(ready) for ready in made]))
+            for (one, each), made in zip(going, prepared, strict=True)
+        ]
     )
 
 
@@ -123,9 +129,14 @@ class _Promotion:
     async def choose(self) -> Moved:
         """What may move now, and what keeps the rest."""
         declared = self._opened.declared
-        wanted = [name for name in self._stages if not self._order.to or name in self._order.to]
+        wanted = [
+            name
+            for name, stage in self._stages.items()
+            if name in self._order.to or not (self._order.to or stage.manual)
+        ]
         async with running.workbench(declared.destination, self._how.environ) as bench, self._host() as host:
-            _, known = await stands(bench, self._opened)
+            sight, known = await stands(bench, self._opened)
+            await self._mark(host, sight, known)
             publisher = publishing.Publisher(bench, self._opened.history, declared)
             newer = await self._newer(publisher, known)
             if self._order.hotfix:
@@ -167,7 +178,7 @@ class _Promotion:
             branch = looking.branch(self._opened.declared.application, stage.name)
             found = await host.find_open(branch, self._opened.declared.destination.branch)
             if found is not None:
-                people = await hearing.people(host, found, self._order.authors)
+                people = await hearing.people(host, found, await self._authors(stage, revision, known))
         root = self._opened.history.root if self._opened.history is not None else self._opened.request.folder
         question = hearing.Question(
             self._opened.declared.application,
@@ -179,6 +190,33 @@ class _Promotion:
             self._order.hotfix,
         )
         return await hearing.facts(question, known)
+
+    async def _authors(
+        self,
+        stage: delivery.Stage,
+        revision: publication.AppRevision,
+        known: Mapping[str, promoting.Stand],
+    ) -> frozenset[str] | None:
+        """Who made what comes into a stage with a revision; None: nobody vouches for that."""
+        before = known.get(stage.name, promoting.Stand()).revision
+        found = await vouching.authors(self._opened, before, revision, self._how.environ)
+        return found if self._order.authors is None else (found or frozenset()) | self._order.authors
+
+    async def _mark(
+        self, host: interfaces.Forge | None, sight: looking.Sight, known: Mapping[str, promoting.Stand]
+    ) -> None:
+        """Say at the head of each pull request that is open whether enough people approved of it."""
+        for stage in self._stages.values():
+            proposal = sight.proposals.get(stage.name)
+            provenance = proposal.seen.provenance if proposal is not None else None
+            wanted = stage.way is delivery.Way.PULL_REQUEST and stage.gate.approvals
+            if host is None or not wanted or provenance is None:
+                continue
+            branch = looking.branch(self._opened.declared.application, stage.name)
+            found = await host.find_open(branch, self._opened.declared.destination.branch)
+            if found is not None:
+                made_by = await self._authors(stage, provenance.revision, known)
+                await vouching.mark(host, found, stage, provenance.revision, made_by)
 
     async def _newer(
         self, publisher: publishing.Publisher, known: Mapping[str, promoting.Stand]
@@ -194,12 +232,15 @@ class _Promotion:
             told[new.sha, old.sha] = found
         return lambda new, old: told.get((new.sha, old.sha))
 
-    async def carry_out(self, found: Moved) -> Moved:
-        """Render and publish what moves, stage by stage."""
-        done = [await self._publish(one) for one in found.choices if one.moves]
-        return dataclasses.replace(found, done=tuple(done))
+    async def prepare(self, found: Moved) -> list[preparing.Prepared]:
+        """Render and check what moves, stage by stage. Raises all that is wrong with it."""
+        made = [await self._prepared(one) for one in found.choices if one.moves]
+        failed = [error for one in made for error in one.findings.failed]
+        if failed:
+            raise errors.gather(failed)
+        return made
 
-    async def _publish(self, choice: advancing.Choice) -> running.Done:
+    async def _prepared(self, choice: advancing.Choice) -> preparing.Prepared:
         known = self._opened.request
         source = choice.source
         assert source is not None  # noqa: S101 - a choice that moves has one
@@ -209,17 +250,29 @@ class _Promotion:
             application=self._opened.declared.application,
             stages=(choice.stage,),
             variables={**known.variables, **source.variables},
-            images=source.images,
+            images=self._taken_along(choice.stage, source),
             values=source.values,
             sequence=source.revision.sequence,
             lenient=False,
         )
-        prepared = await preparing.prepare(request)
-        if prepared.findings.failed:
-            raise errors.gather(prepared.findings.failed)
+        opened = await updating.carried(await preparing.open_delivery(request), self._how)
+        return await preparing.complete(opened)
+
+    def _taken_along(self, stage: str, source: publication.Provenance) -> dict[str, str]:
+        """The images that a revision brings along: not those that a stage takes from their registry itself."""
+        own = self._stages[stage].watched
+        return {
+            name: reference
+            for name, reference in source.images.items()
+            if referring.parse(reference).name not in own
+        }
+
+    async def publish(self, prepared: preparing.Prepared) -> running.Done:
+        """Publish one stage that moves."""
         options = dataclasses.replace(self._how.options, hotfix=self._order.hotfix)
         how = dataclasses.replace(self._how, options=options)
-        return await running.Run(prepared, how, {choice.stage: ""}).publish()
+        gates = {stage.name: "" for stage in prepared.opened.stages}
+        return await running.Run(prepared, how, gates).publish()
 
 
 def _train(looked: Sequence[Moved]) -> list[Moved]:

@@ -79,14 +79,8 @@ async def delete(
     """Remove a preview. Raises as `withdrawing.withdraw`."""
     one = stage(opened.declared, about)
     async with running.workbench(opened.declared.destination, how.environ) as bench:
-        return await withdrawing.withdraw(
-            bench,
-            opened.declared,
-            [one],
-            reason=reason,
-            overwrite=how.options.overwrite,
-            deadline=how.deadline,
-        )
+        manner = withdrawing.Manner(reason=reason, overwrite=how.options.overwrite, deadline=how.deadline)
+        return await withdrawing.withdraw(bench, opened.declared, [one], manner)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -114,10 +108,17 @@ async def clean(
         results: list[publication.StageResult] = []
         for one in judged:
             if one.over:
-                results += await withdrawing.withdraw(
-                    bench, opened.declared, [one.stage], reason=one.over, deadline=how.deadline
-                )
+                manner = withdrawing.Manner(reason=one.over, deadline=how.deadline)
+                results += await withdrawing.withdraw(bench, opened.declared, [one.stage], manner)
         return tuple(results)
+
+
+async def stages(declared: delivery.Delivery, how: running.How) -> list[delivery.Stage]:
+    """The stages of all previews that are there now; none where the delivery has no previews."""
+    if declared.preview is None:
+        return []
+    async with running.workbench(declared.destination, how.environ) as bench:
+        return [one.stage for one in await live(bench, declared)]
 
 
 async def live(bench: grafting.Workbench, declared: delivery.Delivery) -> list[Live]:

@@ -19,10 +19,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from undrift import errors
-from undrift.lib import backoff
+from undrift.lib import backoff, globs
 from undrift.model import delivery, publication, source
 from undrift.publishing import deciding, looking, messages
-from undrift.sources.git import checkout, grafting
+from undrift.sources.git import checkout, grafting, planting
 
 _BACKOFF: Final = backoff.Backoff(first=0.2, cap=10.0, factor=1.7)
 _EDITS: Final = 10
@@ -79,6 +79,7 @@ class Publisher:
         loop = asyncio.get_running_loop()
         until = loop.time() + deadline
         looker = looking.Looker(self._bench, self._declared, [one.stage for one in wanted])
+        self._check_kept(wanted)
         await self._bench.identity()
         attempt, lost, reached = 0, "", False
         while True:
@@ -102,6 +103,21 @@ class Publisher:
                 raise _gave_up(deadline, attempt, lost)
             await asyncio.sleep(pause)
 
+    def _check_kept(self, wanted: Sequence[Wanted]) -> None:
+        """What is somebody else's is not rendered, too: nobody could tell any more whose it is."""
+        keep = self._declared.destination.keep
+        wrong: list[errors.UndriftError] = [
+            errors.ArtifactRefused(
+                f"{path} is rendered for stage {one.stage.name}, and gitopsRepository.keep says it is somebody else's",
+                hint="leave it out, or take it out of keep",
+            )
+            for one in wanted
+            for path in one.files
+            if globs.matches(path, keep)
+        ]
+        if wrong:
+            raise errors.gather(wrong)
+
     # --- one attempt -----------------------------------------------------------------------------------
 
     async def _draft(self, wanted: Sequence[Wanted], sight: looking.Sight, attempt: int) -> _Draft:
@@ -119,7 +135,8 @@ class Publisher:
             except errors.UndriftError as error:
                 wrong += error.parts
         if wrong:
-            raise errors.gather(wrong)
+            # What stands in the way of several stages is told once.
+            raise errors.gather(list({(one.code, str(one)): one for one in wrong}.values()))
         draft = _Draft(self._bench, self._declared, sight, attempt)
         for one, decision in decided:
             if decision.step is deciding.Step.COMMIT:
@@ -195,7 +212,7 @@ class _Draft:
     head: str = ""
     moves: list[grafting.Move] = dataclasses.field(default_factory=list)
     results: list[publication.StageResult] = dataclasses.field(default_factory=list)
-    forest: grafting.Forest = dataclasses.field(init=False)
+    forest: planting.Forest = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         self.head = self.sight.tip
@@ -225,10 +242,13 @@ class _Draft:
             self.moves.insert(0, grafting.Move(main, self.sight.tip, self.head))
         self.results.sort(key=lambda result: names.index(result.stage))
 
-    async def _made(self, forest: grafting.Forest, one: Wanted) -> str:
+    async def _made(self, forest: planting.Forest, one: Wanted) -> str:
         nursery = forest.nursery
         noted = {publication.PROVENANCE: source.File(messages.provenance(one.provenance))}
         leaves = {**self.sight.folders[one.stage.name].kept, **nursery.sow({**one.files, **noted})}
+        met = planting.meeting(leaves)
+        if met:
+            raise errors.gather(met)
         forest.graft(one.stage.folder, nursery.arrange(leaves))
         revision = one.provenance.revision
         by_author = self.declared.commit.author == "app" and revision.author

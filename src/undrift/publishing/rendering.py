@@ -116,6 +116,7 @@ async def _render(
         wrong += editing.set_values(made, called.values)
         wrong += editing.set_images(made, called.images)
         wrong += editing.rename(made, generating.CONFIG_MAP_KEYS, renamed, stage.namespace)
+        wrong += _empty(made, pantry)
         generating.namespace(made, declared.application, stage)
         generating.application(made, declared.application, stage)
     files = {name: made.pages[name].file for name in sorted(made.pages)}
@@ -126,6 +127,23 @@ async def _render(
         raise errors.gather(wrong)
     tools = {"undrift": undrift.__version__, **called.tools}
     return publication.Rendition(stage, files, resources, tools, called.warnings)
+
+
+def _empty(made: tree.Tree, pantry: gathering.Pantry) -> Iterator[errors.RenderEmpty]:
+    """A stage with nothing in it would take away all that runs there: that is said in Git, not by an accident."""
+    stage = pantry.stage
+    told = (
+        made.pages
+        if stage.recipe.renderer == taking.FILES
+        else [data for *_, data, _ in made.documents() if data]
+    )
+    if not told and not stage.policy.get("allowEmpty"):
+        yield errors.RenderEmpty(
+            f"{pantry.label} renders to nothing",
+            origin=stage.origin,
+            why=f"{stage.recipe.renderer} of {stage.recipe.path} gave {'no manifest' if made.pages else 'no file'}",
+            hint="correct the source (path, include, exclude, conditions of a chart), or take the stage out of stages",
+        )
 
 
 def _label(declared: delivery.Delivery, stage: delivery.Stage) -> str:

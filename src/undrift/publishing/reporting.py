@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from undrift.forges import escaping
 from undrift.model import forge, plan, publication
-from undrift.publishing import contrasting, costing, escaping, subject, weighing, wording
+from undrift.publishing import contrasting, costing, subject, weighing, wording
 
 _WORDS: Final = {plan.Action.CREATE: "added", plan.Action.UPDATE: "changed", plan.Action.DELETE: "removed"}
 _SIGNS: Final = {plan.Action.CREATE: "+", plan.Action.UPDATE: "~", plan.Action.DELETE: "-"}
-_RISKS: Final = {
+RISKS: Final = {
     weighing.Risk.LOSS: "⚠ data may be lost",
     weighing.Risk.DELETION: "",
     weighing.Risk.IMMUTABLE: "⚠ the target refuses this",
@@ -24,6 +25,7 @@ _RISKS: Final = {
     weighing.Risk.SECRET: "secret",
     weighing.Risk.IMAGE: "image",
 }
+"""What a risk is called; what has no name here is told by what becomes of it."""
 _STATES: Final = {
     forge.StatusState.SUCCESS: "✔",
     forge.StatusState.PENDING: "…",
@@ -152,7 +154,7 @@ def _name(one: contrasting.Difference) -> str:
 
 def _told(one: contrasting.Difference) -> str:
     """In a few words: what becomes of it, and what to look at."""
-    words = [_WORDS[one.action], _RISKS.get(one.risk, ""), *one.reasons]
+    words = [_WORDS[one.action], RISKS.get(one.risk, ""), *one.reasons]
     if one.folded:
         words.append(f"{wording.amount(one.folded, 'label or checksum', 'labels or checksums')} not shown")
     return ", ".join(word for word in words if word)

@@ -52,13 +52,13 @@ class Reviewer:
         return closed
 
     async def reconcile(
-        self, stage: delivery.Stage, result: publication.StageResult, about: subject.Subject
+        self, stage: delivery.Stage, result: publication.StageResult, about: subject.Subject | None
     ) -> Reviewed:
-        """Open, update or close the pull request of a stage. Raises `ForgeUnavailable`, `ForgeDenied`, `ForgeRefused`,
+        """Open, update or close the pull request of a stage; `about` is needed where it was published. Raises `ForgeUnavailable`, `ForgeDenied`, `ForgeRefused`,
         saying that the branch was pushed and that running again does nothing twice.
         """
         try:
-            if result.outcome is publication.Outcome.PUBLISHED:
+            if result.outcome is publication.Outcome.PUBLISHED and about is not None:
                 return Reviewed(await self._opened(stage, about))
             if result.outcome is publication.Outcome.UNCHANGED:
                 return await self._ended(stage, result)
@@ -112,18 +112,27 @@ class Reviewer:
                 await self._forge.set_status(commit, one)
 
     async def _ended(self, stage: delivery.Stage, result: publication.StageResult) -> Reviewed:
-        """Nothing is left to merge: an open one is closed, and its branch goes."""
+        """Nothing is left to merge: its branch goes, and an open one is closed.
+
+        The branch first, and only as it was seen: a job that proposes something newer meanwhile keeps what it made.
+        """
         head, base = self._branch(stage.name), self._declared.destination.branch
         found = await self._forge.find_open(head, base)
-        if found is not None:
-            await self._forge.update(
-                found, body=f"{found.body[: self._forge.limits.body - len(_CLOSED)]}{_CLOSED}"
-            )
-            await self._forge.close(found, f"{base} has all of this already: nothing is left to merge.")
         if result.commit:
-            ref = f"refs/heads/{head}"
-            await self._bench.push([grafting.Move(ref, result.commit, "")])
-        return Reviewed(found, closed=found is not None)
+            gone = await self._bench.push([grafting.Move(f"refs/heads/{head}", result.commit, "")])
+            if not gone.done:
+                return Reviewed(found)
+        if found is None:
+            return Reviewed()
+        found = await self._forge.pull_request(found.number)
+        opened = found.state is forge.PullRequestState.OPEN
+        if opened and result.commit and found.sha not in ("", result.commit):
+            return Reviewed(found)
+        room = self._forge.limits.body - len(_CLOSED)
+        await self._forge.update(found, body=f"{found.body[:room]}{_CLOSED}")
+        if opened:
+            await self._forge.close(found, f"{base} has all of this already: nothing is left to merge.")
+        return Reviewed(found, closed=True)
 
     def _branch(self, stage: str) -> str:
         return looking.branch(self._declared.application, stage)

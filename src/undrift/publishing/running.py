@@ -27,6 +27,7 @@ from undrift.publishing import (
     reviewing,
     subject,
     systems,
+    vouching,
 )
 from undrift.sources.git import checkout, grafting
 
@@ -75,14 +76,24 @@ async def publish(prepared: preparing.Prepared, how: How) -> Done:
 async def workbench(
     destination: delivery.Destination, environ: Mapping[str, str]
 ) -> AsyncIterator[grafting.Workbench]:
-    """A workbench on the GitOps repository, signed in with what CI's variables hold."""
+    """A workbench on the GitOps repository, signed in with what CI's variables hold.
+
+    Whoever is refused is told where the token is from, and what it needs.
+    """
     kind = "" if destination.forge else _kind(destination.url)
     found = await connecting.git_login_of_app(
         destination.url, destination.forge or kind, destination.api, environ
     )
     login = grafting.Login(*found) if found is not None else None
-    async with grafting.Workbench(destination.url, environ, login) as bench:
-        yield bench
+    try:
+        async with grafting.Workbench(destination.url, environ, login) as bench:
+            yield bench
+    except errors.SourceDenied as error:
+        error.hint = connecting.advice(destination.url, destination.forge or kind, environ)
+        raise
+    except errors.SourceUnavailable as error:
+        error.hint = "run it again: nothing is done twice; is gitopsRepository.url right?"
+        raise
 
 
 Host = contextlib.AbstractAsyncContextManager[interfaces.Forge | None]
@@ -164,6 +175,8 @@ class Run:
         """Without a verdict of `promote` a gate counts as closed: publishing does not wait for other stages."""
         if self._gates is not None:
             return self._gates.get(stage.name, "")
+        if stage.manual and stage.name not in self._prepared.opened.request.stages:
+            return "it is promoted by hand: name it with --stage"
         if stage.gate == delivery.Gate():
             return ""
         return "its gate is judged by `undrift promote`"
@@ -208,7 +221,21 @@ class Run:
         about = await shown.about(stage, result, links)
         reviewed = await reviewer.reconcile(stage, result, about)
         await reviewer.say(result.commit, about)
+        await self._mark(stage, result, reviewed.pull_request)
         return reviewed
+
+    async def _mark(
+        self, stage: delivery.Stage, result: publication.StageResult, found: forge.PullRequest | None
+    ) -> None:
+        """Whether enough people approved of the pull request, where they are asked."""
+        opened = self._prepared.opened
+        if found is None or not stage.gate.approvals:
+            return
+        before = result.before.revision if result.before is not None else None
+        made_by = await vouching.authors(opened, before, opened.revision, self._how.environ)
+        async with forge_of(self._declared.destination, self._how, needed=True) as host:
+            if host is not None:
+                await vouching.mark(host, found, stage, opened.revision, made_by)
 
 
 class _Shown:
@@ -263,7 +290,7 @@ class _Shown:
             hotfix=self._hotfix,
             approvals=stage.gate.approvals,
             links=links,
-            source_links=_source_links(opened.revision.repository, opened.request.variables),
+            source_links=_source_links(opened.revision.repository),
             way_back=f"undrift rollback {opened.declared.application} --stage {stage.name}",
         )
 
@@ -285,7 +312,9 @@ class _Shown:
         if before is None:
             return subject.Changelog(subject.Relation.FIRST)
         span = await self._publisher.span(before.revision.sha, self._prepared.opened.revision.sha)
-        return subject.Changelog(_RELATIONS[span.relation], span.commits)
+        lost = span.relation is checkout.Relation.APART and span.why
+        relation = subject.Relation.REWRITTEN if lost else _RELATIONS[span.relation]
+        return subject.Changelog(relation, span.commits)
 
 
 def _of_stage(found: publication.Findings, stage: str) -> publication.Findings:
@@ -306,10 +335,10 @@ def _kind(url: str) -> str:
         return "none"
 
 
-def _source_links(url: str, environ: Mapping[str, str]) -> forge.Links:
-    """Addresses in the application's own repository; none where nobody knows its forge."""
+def _source_links(url: str) -> forge.Links:
+    """Addresses in the application's own repository; none where nobody knows its forge. It is not asked."""
     try:
-        found = connecting.connect(url, "", "", environ)
+        found = connecting.connect(url, "", "", {})
     except errors.UndriftError:
         return forge.Links()
     return found.links() if found is not None else forge.Links()

@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from typing import Final
 
 from undrift import errors
+from undrift.forges import escaping
 from undrift.lib import durations, mask
 from undrift.model import delivery, forge, plan, publication
-from undrift.publishing import contrasting, escaping, subject
+from undrift.publishing import contrasting, subject
 
 _MARKER: Final = re.compile(r"\s*<!-- undrift:v1 (?P<words>[^<>]*?)-->")
 _UNITS: Final = re.compile(r"(?<=\d)(?=[a-z])|(?<=[a-z])(?=\d)")
 _UNSTABLE: Final = re.compile("\ue000[^\ue001]*\ue001")
 _SPANS: Final = re.compile("(\ue000[^\ue001]*\ue001)")
+_SPELLED: Final = re.compile(r"(?<![\w.-])\d+(?:\.\d+)?[wdhms](?:\d+[dhms])?(?![\w.-])")
 _DIGEST: Final = 12
 _WORST: Final = frozenset({"Degraded", "Missing"})
 
@@ -142,9 +144,9 @@ def author(revision: publication.AppRevision) -> str:
 
 def standing(prior: subject.Prior) -> tuple[forge.StatusState, str]:
     """Whether a stage before this one lets a revision pass, and why (not): plain words, not escaped."""
-    stage, reason = escaping.line(prior.stage), escaping.line(prior.reason)
+    stage, reason = escaping.line(prior.stage), _marked(escaping.line(prior.reason))
     if prior.state is not None:
-        return prior.state, reason
+        return prior.state, reason or _lasting(prior)
     if prior.requirement is None:
         return forge.StatusState.SUCCESS, reason or f"{stage} is not asked for"
     if not prior.reached:
@@ -166,14 +168,23 @@ def safe(text: str) -> str:
 
 def _judged(prior: subject.Prior, asked: delivery.Requirement) -> tuple[forge.StatusState, str]:
     said = escaping.line(f"{prior.stage} {prior.health.lower()}")
-    because = f": {escaping.line(prior.reason)}" if prior.reason else ""
+    because = f": {_marked(escaping.line(prior.reason))}" if prior.reason else ""
     if asked.health and prior.health.casefold() != asked.health.casefold():
         bad = prior.health in _WORST
         return (forge.StatusState.FAILURE if bad else forge.StatusState.PENDING), f"{said}{because}"
-    lasting = f"{said} {span(prior.soaked)}" if prior.soaked >= 1 else said
     if prior.soaked < asked.soak:
-        return forge.StatusState.PENDING, f"{lasting}, {span(asked.soak - prior.soaked)} of soak left"
-    return forge.StatusState.SUCCESS, lasting
+        return forge.StatusState.PENDING, f"{_lasting(prior)}, {span(asked.soak - prior.soaked)} of soak left"
+    return forge.StatusState.SUCCESS, _lasting(prior)
+
+
+def _lasting(prior: subject.Prior) -> str:
+    said = escaping.line(f"{prior.stage} {prior.health.lower()}")
+    return f"{said} {span(prior.soaked)}" if prior.soaked >= 1 else said
+
+
+def _marked(reason: str) -> str:
+    """A reason of somebody else's, its spans of time told from the rest as ours are."""
+    return _SPELLED.sub(lambda found: f"\ue000{_UNITS.sub(' ', found[0])}\ue001", reason)
 
 
 # --- findings ------------------------------------------------------------------------------------------

@@ -174,23 +174,28 @@ class Service:
         )
 
     async def approve(self, name: str, digest: str, by: str) -> dict[str, Any]:
-        """Approve a plan by its digest (or its first 8 digits and more). Raises `PlanMoved`."""
+        """Approve a plan by its digest (or its first 8 digits and more): the present one, or one that an open pull
+        request shows, which then holds once it is merged. Raises `PlanMoved`.
+        """
         known = self._tenant(name)
         told = await self._look(known)
         present = told.plan.digest if told.plan is not None and told.plan.waves else ""
         given = digest.removeprefix("sha256:")
         enough = len(given) >= 8  # noqa: PLR2004 - as with Git's short names
-        if not present or not enough or not present.removeprefix("sha256:").startswith(given):
+        shown = [present, *sorted(self._shared.proposed.get(name, ()))]
+        found = [one for one in shown if one and enough and one.removeprefix("sha256:").startswith(given)]
+        if not found:
             raise errors.PlanMoved(
                 f"{digest} is not the digest of the present plan of {name}",
                 why=f"it is {present}" if present else "there is nothing to approve",
                 hint=f"look at `undrift plan {name}` again" if present else "",
             )
+        approved = found[0]
         now = self._shared.clock.now()
-        await self._shared.audit.write("approve", by, now, {"application": name, "digest": present})
-        await self._shared.database.approve(record.Approval(name, present, by, now))
-        await self._ordered(known, "approve", by, present)
-        return {"application": name, "digest": present, "by": by}
+        await self._shared.audit.write("approve", by, now, {"application": name, "digest": approved})
+        await self._shared.database.approve(record.Approval(name, approved, by, now))
+        await self._ordered(known, "approve", by, approved)
+        return {"application": name, "digest": approved, "by": by}
 
     async def reconcile(self, name: str, by: str, wait: float = 0.0) -> dict[str, Any]:
         """Look now; a held-back revision is tried once more. With `wait`, until it is done or time is up."""

@@ -145,6 +145,71 @@ def test_a_token_of_ci_goes_to_no_other_host(environ: dict[str, str], host: str,
     assert (connecting.git_login("github", environ, f"https://{host}/acme/shop") is not None) is goes
 
 
+def test_a_token_may_be_bound_to_hosts() -> None:
+    environ = {"UNDRIFT_TOKEN": "t", "UNDRIFT_FORGE_HOST": "git.corp.example, forge.example:3000"}
+
+    for host in ("git.corp.example", "forge.example:3000"):
+        assert connecting.git_login("gitea", environ, f"https://{host}/ops/gitops") == ("oauth2", "t")
+    with pytest.raises(errors.CredentialMissing, match=r"UNDRIFT_TOKEN is not for forge\.example"):
+        connecting.git_login("gitea", environ, "https://forge.example/ops/gitops")
+    with pytest.raises(errors.CredentialMissing, match=r"UNDRIFT_TOKEN is not for evil\.example"):
+        connecting.connect(
+            "https://git.corp.example/ops/gitops", "gitea", "https://evil.example/api/v1", environ
+        )
+
+
+def test_a_forges_own_variable_is_bound_likewise() -> None:
+    environ = {"GITEA_TOKEN": "t", "UNDRIFT_FORGE_HOST": "git.corp.example"}
+
+    assert connecting.git_login("gitea", environ, "https://git.corp.example/ops/gitops") == ("oauth2", "t")
+    with pytest.raises(errors.CredentialMissing, match=r"GITEA_TOKEN is not for forge\.example"):
+        connecting.git_login("gitea", environ, "https://forge.example/ops/gitops")
+
+
+def test_the_key_of_an_app_may_be_bound_to_hosts() -> None:
+    environ = {
+        "UNDRIFT_GITHUB_APP_ID": "1", "UNDRIFT_GITHUB_INSTALLATION_ID": "2", "UNDRIFT_GITHUB_APP_KEY": "k",
+        "UNDRIFT_FORGE_HOST": "github.com",
+    }  # fmt: skip
+
+    assert connecting.connect("https://github.com/ops/gitops", "", "", environ) is not None
+    with pytest.raises(errors.CredentialMissing, match=r"the key of the GitHub App is not for evil\.example"):
+        connecting.connect("https://github.com/ops/gitops", "", "https://evil.example/api/v3", environ)
+
+
+@pytest.mark.parametrize(
+    "api, whence",
+    [
+        ("", "$GITHUB_TOKEN"),
+        ("https://api.github.com", "$GITHUB_TOKEN"),
+        ("https://github.com/api/v3", "$GITHUB_TOKEN"),
+        ("https://evil.example/api/v3", "git credential"),
+    ],
+)
+def test_a_token_of_ci_goes_to_no_other_api(api: str, whence: str) -> None:
+    """The Delivery says where the API is, and a pull request may change it."""
+    found = connecting.connect("https://github.com/ops/gitops", "github", api, {"GITHUB_TOKEN": "t"})
+
+    assert isinstance(found, github.GitHub)
+    assert found._client._access.whence == whence
+
+
+@pytest.mark.parametrize(
+    "api, asked",
+    [
+        ("", "https://git.corp.example/ops/gitops"),
+        ("https://git.corp.example/api/v1", "https://git.corp.example/ops/gitops"),
+        ("https://evil.example/api/v1", "https://evil.example/api/v1"),
+    ],
+)
+def test_helpers_of_git_are_asked_about_the_host_that_is_spoken_to(api: str, asked: str) -> None:
+    found = connecting.connect("https://git.corp.example/ops/gitops", "gitea", api, {})
+
+    assert isinstance(found, gitea.Gitea)
+    assert isinstance(found._client._access, credentials.HelperAccess)
+    assert found._client._access._url == asked
+
+
 def test_a_token_that_a_person_named_for_a_kind_goes_where_that_is() -> None:
     """In CI of GitHub, for a GitOps repository on a Gitea."""
     environ = {"GITEA_TOKEN": "t", "GITHUB_TOKEN": "other", "GITHUB_SERVER_URL": "https://github.com"}

@@ -10,8 +10,9 @@ import pytest
 
 from tests.unit.publishing import about
 from undrift import errors
+from undrift.forges import escaping
 from undrift.model import delivery, forge, plan, publication
-from undrift.publishing import contrasting, describing, escaping, reporting, subject, weighing, wording
+from undrift.publishing import contrasting, describing, reporting, subject, weighing, wording
 
 LIMITS = forge.Limits()
 AZURE = forge.Limits(body=4000, comment=150_000)
@@ -246,6 +247,17 @@ def test_time_that_passes_is_no_news() -> None:
     assert not describing.alike("a", "a")
 
 
+def test_time_that_passes_in_the_reason_of_a_gate_is_no_news() -> None:
+    def told(reason: str) -> str:
+        return body(about.about(priors=(prior(state=forge.StatusState.PENDING, reason=reason),)))
+
+    assert "eu is Healthy for 10 m of 1 h" in told("eu is Healthy for 10m of 1h")
+    assert describing.alike(told("eu is Healthy for 10m of 1h"), told("eu is Healthy for 1h5m of 1h"))
+    assert not describing.alike(told("eu is Healthy for 10m of 1h"), told("eu is Degraded for 10m of 1h"))
+    assert not describing.alike(told("eu has 1a2b3c4m"), told("eu has 1a2b3c5m"))
+    assert not describing.alike(told("prod-5m waits"), told("prod-6m waits"))
+
+
 # --- stages and statuses -------------------------------------------------------------------------------
 
 
@@ -263,6 +275,8 @@ def prior(**changes: Any) -> subject.Prior:
         (prior(reached=False, revision=about.OLD), "pending", "staging has aaaaaaaa"),
         (prior(reached=False, revision=None), "pending", "staging has not reported yet"),
         (prior(state=forge.StatusState.FAILURE, reason="window closed"), "failure", "window closed"),
+        (prior(state=forge.StatusState.SUCCESS), "success", "staging healthy 2 h 10 m"),
+        (prior(state=forge.StatusState.PENDING, reason="50m left"), "pending", "50 m left"),
         (prior(requirement=None), "success", "no stage comes before"),
     ],
 )

@@ -67,6 +67,27 @@ async def test_the_delivery_itself_is_not_published() -> None:
     ]
 
 
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "---\n---\n"])
+async def test_a_stage_with_nothing_in_it_is_refused(text: str) -> None:
+    files = {"k8s/a.yaml": text, "k8s/README.md": "Read me.\n"}
+    spec = "  source: {manifests: k8s}\n  stages: [{name: s}]\n"
+
+    with pytest.raises(errors.RenderEmpty, match="renders to nothing") as refused:
+        await sources.render(spec, files)
+    assert "manifests of k8s gave no manifest" in refused.value.why
+    assert await sources.render_one(spec.replace("manifests", "files"), files) == files_below(files)
+
+
+def files_below(files: dict[str, str]) -> dict[str, str]:
+    return {name.removeprefix("k8s/"): text for name, text in files.items()}
+
+
+async def test_a_stage_may_be_empty_where_its_policy_says_so() -> None:
+    spec = "  source: {manifests: k8s}\n  stages: [{name: s, target: t, policy: {allowEmpty: true}}]\n"
+
+    assert [*await sources.render_one(spec, {"k8s/a.yaml": "# nothing\n"})] == ["a.yaml", "application.yaml"]
+
+
 async def test_any_layers_files_may_be_templates() -> None:
     files = {
         "dns/zone.yaml": "{% if x %}: [",

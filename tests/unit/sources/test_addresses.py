@@ -8,7 +8,7 @@ from undrift import errors
 from undrift.lib import proxies
 from undrift.model import source
 from undrift.sources import connecting, credentials
-from undrift.sources.git import remote, submodules
+from undrift.sources.git import addresses, submodules
 from undrift.sources.oci import registry
 
 
@@ -25,7 +25,7 @@ from undrift.sources.oci import registry
     ],
 )
 def test_addresses_of_repositories(url: str, scheme: str, host: str, path: str) -> None:
-    assert remote.parse_url(url) == remote.Address(url, scheme, host, path)
+    assert addresses.parse_url(url) == addresses.Address(url, scheme, host, path)
 
 
 @pytest.mark.parametrize(
@@ -44,12 +44,12 @@ def test_addresses_of_repositories(url: str, scheme: str, host: str, path: str) 
 )
 def test_addresses_that_are_refused(url: str, said: str) -> None:
     with pytest.raises(errors.ConfigInvalid, match=said) as caught:
-        remote.parse_url(url)
+        addresses.parse_url(url)
     assert "pw" not in f"{caught.value} {vars(caught.value)}"
 
 
 def test_plain_http_is_taken_where_asked_for() -> None:
-    assert remote.parse_url("http://example.com/a", insecure=True).scheme == "http"
+    assert addresses.parse_url("http://example.com/a", insecure=True).scheme == "http"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_plain_http_is_taken_where_asked_for() -> None:
     ],
 )
 def test_addresses_of_submodules(parent: str, url: str, absolute: str) -> None:
-    assert submodules.absolute(remote.parse_url(parent), url) == absolute
+    assert submodules.absolute(addresses.parse_url(parent), url) == absolute
 
 
 def test_a_submodule_signs_in_on_the_same_server_only() -> None:

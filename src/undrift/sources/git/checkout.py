@@ -7,6 +7,7 @@ from, with the settings and credentials of the checkout, and put into a store of
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import enum
 import hashlib
@@ -17,18 +18,25 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Final
+from urllib import parse
 
 from undrift import errors
 from undrift.lib import mask
 from undrift.model import publication, source
 from undrift.sources import links
-from undrift.sources.git import command, remote, trees
+from undrift.sources.git import addresses, batches, command, trees
 
 _TIMEOUT: Final = 60.0
 _FORMAT: Final = "%H%x00%an <%ae>%x00%ct%x00%B%x00"
 _LARGEST: Final = 256 << 20
-_INHERITED: Final = r"^(http|https|credential|url|ssh|core\.sshcommand|includeif)\."
+_INHERITED: Final = r"^(http|credential|url|ssh)\.|^core\.sshcommand$"
 _FULL: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_SHA256: Final = 64
+_LOG: Final = ("log", "--no-show-signature", "--no-color")
+"""Whatever a person's settings add to it."""
+_NO_TRAPS: Final = (("safe.bareRepository", "explicit"), ("core.fsmonitor", "false"))
+"""Files of the application that look like a repository are none: its settings could name programs (git-config)."""
+_ANY_BRANCH: Final = "+refs/heads/*:refs/heads/*"
 
 
 class Relation(enum.StrEnum):
@@ -66,6 +74,7 @@ class Checkout:
             "LC_ALL": "C.UTF-8",
             "LANGUAGE": "C",
         }
+        self.environment |= command.more_settings(self.environment, _NO_TRAPS)
         self._history: tempfile.TemporaryDirectory[str] | None = None
 
     @classmethod
@@ -99,7 +108,9 @@ class Checkout:
 
         Raises `ReferenceMissing`.
         """
-        done = await self._run("log", "-1", f"--format={_FORMAT}", name, "--")
+        done = await self._run(
+            *_LOG, "-1", f"--format={_FORMAT}", "--end-of-options", f"{name}^{{commit}}", "--"
+        )
         if done.status:
             raise errors.ReferenceMissing(
                 f"{name} is no commit of {self.root.name}",
@@ -152,14 +163,20 @@ class Checkout:
         if not await self._knows(old, new):
             try:
                 where = [f"--git-dir={await self._fetch_history(old, new)}"]
+            except _Gone as gone:
+                return Span(
+                    Relation.APART, why=f"{old[:8]} is in no branch of the application any more: {gone}"
+                )
             except errors.UndriftError as error:
                 return Span(Relation.UNKNOWN, why=error.why or error.what)
         base = await self._run(*where, "merge-base", old, new)
+        if base.status > 1:
+            return Span(Relation.UNKNOWN, why=command.shorten(base.complaint))
         relation = {old: Relation.AHEAD, new: Relation.BEHIND}.get(
             base.output.decode().strip(), Relation.APART
         )
         listed = await self._run(
-            *where, "log", "--max-count=250", f"--format={_FORMAT}", f"{old}..{new}", "--"
+            *where, *_LOG, "--max-count=250", f"--format={_FORMAT}", f"{old}..{new}", "--"
         )
         return Span(relation, tuple(_revisions(listed.output, await self.address())))
 
@@ -168,41 +185,80 @@ class Checkout:
         shallow = await self._run("rev-parse", "--is-shallow-repository")
         given = "".join(f"{one}\n" for one in commits).encode()
         have = await self._run("cat-file", "--batch-check", given=given)
-        return shallow.output.strip() == b"false" and b" missing" not in have.output
+        return have.status == 0 and shallow.output.strip() == b"false" and b" missing" not in have.output
 
-    async def _fetch_history(self, *commits: str) -> pathlib.Path:
-        """A store with these commits and all before them, without trees. Raises a `SourceError`."""
+    async def _fetch_history(self, old: str, new: str) -> pathlib.Path:
+        """A store with these commits and all before them, without trees.
+
+        Raises `_Gone` where the server has the new one and nothing knows the old one, and `SourceError`s.
+        """
         if self._history is None:
             self._history = tempfile.TemporaryDirectory(prefix="undrift-", ignore_cleanup_errors=True)
         store = pathlib.Path(self._history.name, "history.git")
+        extra = await self._origin()
+        kind = "sha256" if len(new) == _SHA256 else "sha1"
+        await self._run("init", "--quiet", "--bare", "--template=", f"--object-format={kind}", str(store))
+        try:
+            await self._fetch(store, extra, old, new)
+        except errors.ReferenceMissing as error:
+            # One of them is not there, or the server gives what branches hold only: what they hold is enough.
+            await self._fetch(store, extra, _ANY_BRANCH)
+            there = [await self._has(store, one) for one in (old, new)]
+            if there == [False, True]:
+                raise _Gone(error.why) from None
+            if not all(there):
+                raise
+        return store
+
+    async def _fetch(self, store: pathlib.Path, extra: Mapping[str, str], *wanted: str) -> None:
+        done = await self._run(
+            f"--git-dir={store}", "fetch", "--quiet", "--no-tags", "--filter=tree:0", "origin", *wanted, extra=extra
+        )  # fmt: skip
+        if done.status:
+            try:
+                raise command.explain("the history cannot be fetched", done)
+            except command.Corruption as damage:
+                raise errors.SourceUnavailable(
+                    "the history cannot be fetched", why=command.shorten(str(damage))
+                ) from None
+
+    async def _has(self, store: pathlib.Path, commit: str) -> bool:
+        """Whether a store holds a commit. The store knows no server: nothing is fetched for the question."""
+        found = await self._run(f"--git-dir={store}", "cat-file", "-e", commit)
+        return found.status == 0
+
+    async def _origin(self) -> dict[str, str]:
+        """How Git reaches, from anywhere, the server that this checkout came from.
+
+        A credential in its URL is taken out of it: Git hands URLs to programs as arguments, for all to see.
+        """
         url = (await self._run("config", "--get", "remote.origin.url")).output.decode().strip()
         if not url:
             raise errors.SourceUnavailable(
                 "this checkout has no remote origin", hint="check it out with its history"
             )
-        values = [*await self._inherited(), ("remote.origin.promisor", "true"), ("remote.origin.url", url)]
-        extra = {
-            **command.settings(values),
-            "GIT_ALLOW_PROTOCOL": remote.parse_url(mask.without_credentials(url)).scheme,
+        plain = mask.without_credentials(url)
+        place = addresses.parse_url(plain if plain.startswith(("http:", "https:")) else url, insecure=True)
+        values = [
+            *await self._inherited(),
+            ("remote.origin.promisor", "true"),
+            ("remote.origin.url", place.url),
+        ]
+        if place.url != url:
+            user = parse.unquote(parse.urlsplit(url).netloc.rpartition("@")[0])
+            pair = base64.b64encode((user if ":" in user else f"{user}:").encode()).decode()
+            header = f"http.{place.scheme}://{place.host}/.extraHeader"
+            values.append((header, f"Authorization: Basic {pair}"))
+        return {
+            **command.more_settings(self.environment, values),
+            "GIT_ALLOW_PROTOCOL": addresses.protocols(place),
         }
-        await self._run("init", "--quiet", "--bare", "--template=", str(store))
-        done = await self._run(
-            f"--git-dir={store}",
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--filter=tree:0",
-            "origin",
-            *commits,
-            extra=extra,
-        )
-        if done.status:
-            raise command.explain("the history cannot be fetched", done)
-        return store
 
     async def _inherited(self) -> list[tuple[str, str]]:
-        """Settings of the checkout that say how its server is reached; CI often keeps its credentials there."""
-        done = await self._run("config", "--local", "--null", "--get-regexp", _INHERITED)
+        """Settings of the checkout that say how its server is reached; CI often keeps its credentials there, or in
+        a file that it includes.
+        """
+        done = await self._run("config", "--local", "--includes", "--null", "--get-regexp", _INHERITED)
         entries = [one.partition("\n") for one in done.output.decode("utf-8", "replace").split("\0") if one]
         return [(name, value) for name, _, value in entries]
 
@@ -249,13 +305,15 @@ class Checkout:
             raise errors.SourceError(
                 "files of the checkout cannot be read", why=command.shorten(done.complaint)
             )
-        contents = _contents(done.output)
+        contents = batches.contents(done.output)
         files = {
-            name: source.File(content, _kind(entry.mode))
+            name: source.File(content, batches.kind(entry.mode))
             for (name, entry), content in zip(entries.items(), contents, strict=True)
         }
         to = {
-            name: file.content.decode() for name, file in files.items() if file.kind is source.FileKind.LINK
+            name: file.content.decode("utf-8", "surrogateescape")
+            for name, file in files.items()
+            if file.kind is source.FileKind.LINK
         }
         links.check(to)
         return files
@@ -274,6 +332,10 @@ class Checkout:
             raise errors.SourceUnavailable(
                 f"git {arguments[0]} took longer than {_TIMEOUT:g} s", hint="try again"
             ) from None
+
+
+class _Gone(Exception):
+    """A commit is nowhere on the server any more; says what the server said."""
 
 
 class CommitSource:
@@ -349,20 +411,3 @@ def _revisions(output: bytes, address: str) -> list[publication.AppRevision]:
             )
         )
     return found
-
-
-def _contents(output: bytes) -> list[bytes]:
-    found: list[bytes] = []
-    place = 0
-    while place < len(output):
-        end = output.index(b"\n", place)
-        size = int(output[place:end].split(b" ")[2])
-        found.append(output[end + 1 : end + 1 + size])
-        place = end + 1 + size + 1
-    return found
-
-
-def _kind(mode: str) -> source.FileKind:
-    if mode == trees.LINK:
-        return source.FileKind.LINK
-    return source.FileKind.EXECUTABLE if mode == trees.EXECUTABLE else source.FileKind.FILE

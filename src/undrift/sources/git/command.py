@@ -57,8 +57,15 @@ def plain_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def settings(values: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Git settings as environment variables: unlike arguments, nobody else on the machine can read them."""
-    found = {"GIT_CONFIG_COUNT": str(len(values))}
-    for index, (name, value) in enumerate(values):
+    return more_settings({}, values)
+
+
+def more_settings(environment: Mapping[str, str], values: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """As `settings`, after those that a caller's environment holds already."""
+    given = environment.get("GIT_CONFIG_COUNT", "")
+    count = int(given) if given.isdecimal() else 0
+    found = {"GIT_CONFIG_COUNT": str(count + len(values))}
+    for index, (name, value) in enumerate(values, start=count):
         found[f"GIT_CONFIG_KEY_{index}"] = name
         found[f"GIT_CONFIG_VALUE_{index}"] = value
     return found

@@ -15,12 +15,12 @@ of them move together (`--atomic`), and who lost begins anew from what is there 
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import dataclasses
 import os
 import pathlib
 import re
+import shutil
 import tempfile
 import zlib
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ from typing import Final, Self
 from undrift import errors
 from undrift.lib import mask
 from undrift.model import source
-from undrift.sources.git import command, planting, remote, trees
+from undrift.sources.git import addresses, batches, command, planting, trees
 
 _TIMEOUT: Final = 120.0
 _ALL: Final = 2**31 - 1
@@ -38,13 +38,21 @@ _MEMORY: Final = pathlib.Path("/dev/shm")  # noqa: S108 - memory, and the folder
 _DECLINED: Final = re.compile(
     r"hook declined|protected|GH006|GL-HOOK|not allowed|TF402455|denied", re.IGNORECASE
 )
-_AGAIN: Final = re.compile(
-    r"stale info|fetch first|non-fast-forward|cannot lock ref|failed to (update|lock)|incorrect old value"
-    r"|already exists|atomic|reference"
-)
+_DENIED: Final = re.compile(r"permission denied for|not authori[sz]ed|read.only", re.IGNORECASE)
+"""What a hook says where it is about who pushes, not about the branch."""
 _LINE: Final = re.compile(r"^(?P<flag>.)\t(?P<from>[^\t]*):(?P<to>[^\t]*)\t(?P<said>.*)$", re.MULTILINE)
-_NOBODY: Final = {"GIT_COMMITTER_NAME": "Undrift", "GIT_COMMITTER_EMAIL": "undrift@localhost"}
+_BLOCKED: Final = re.compile(
+    r"'refs/heads/(?P<there>[^']+)' exists; cannot create 'refs/heads/(?P<wanted>[^']+)'"
+)
+_USER, _PASSWORD = "UNDRIFT_GIT_USER", "UNDRIFT_GIT_PASSWORD"
+_HELPER: Final = (
+    f"""!f() {{ test "$1" != get || printf 'username=%s\\npassword=%s\\n' "${_USER}" "${_PASSWORD}"; }}; f"""
+)
+"""A credential helper of Git that knows what is in the environment, for one host."""
+_NOBODY: Final = ("Undrift", "undrift@localhost")
 """Who commits where Git knows nobody."""
+_CRUD: Final = " .,:;<>\"\\'"
+"""What Git takes off the ends of a name (ident.c)."""
 _LOST_ENVIRONMENT: Final = {
     "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_CEILING_DIRECTORIES",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_TRACE", "GIT_TRACE_CURL", "GIT_CURL_VERBOSE",
@@ -98,7 +106,7 @@ class Workbench:
         login: Login | None = None,
         settings: Sequence[tuple[str, str]] = (),
     ) -> None:
-        self.address = remote.parse_url(url)
+        self.address = addresses.parse_url(url)
         self._own = dict(os.environ if environ is None else environ)
         self._login = login or Login()
         self._settings = tuple(settings)
@@ -118,13 +126,23 @@ class Workbench:
         self._environment |= {
             "GIT_DIR": str(store),
             "GIT_TERMINAL_PROMPT": "0",
-            "GIT_ALLOW_PROTOCOL": self.address.scheme,
+            "GIT_ALLOW_PROTOCOL": addresses.protocols(self.address),
             "LC_ALL": "C.UTF-8",
             "LANGUAGE": "C",
         }
-        self._environment |= _more_settings(self._environment, self._values())
-        await self._git("init", "--quiet", "--bare", "--template=", str(store))
+        self._environment |= command.more_settings(self._environment, self._values())
+        if self._login.password:
+            self._environment |= {_USER: self._login.user, _PASSWORD: self._login.password}
+        await self._init("sha1")
         return self
+
+    async def _init(self, kind: str) -> None:
+        """An empty store for object ids of a kind."""
+        store = self._environment["GIT_DIR"]
+        await asyncio.to_thread(shutil.rmtree, store, ignore_errors=True)
+        await self._git("init", "--quiet", "--bare", "--template=", f"--object-format={kind}", store)
+        self._digest_size = {"sha1": 20, "sha256": 32}[kind]
+        self._local = set()
 
     async def __aexit__(self, *_: object) -> None:
         if self._folder is not None:
@@ -143,16 +161,15 @@ class Workbench:
         if self.address.scheme == "file":
             values.append(("safe.directory", "*"))
         if self._login.password and self.address.scheme in {"https", "http"}:
-            header = base64.b64encode(f"{self._login.user}:{self._login.password}".encode()).decode()
-            self._secrets.append(header)
-            place = f"http.{self.address.scheme}://{self.address.host}/.extraHeader"
-            values.append((place, f"Authorization: Basic {header}"))
+            # No header: Git shows one to the server that it is redirected to, too. The empty one forgets other helpers.
+            place = f"credential.{self.address.scheme}://{self.address.host}.helper"
+            values += [(place, ""), (place, _HELPER)]
         return values
 
     @contextlib.asynccontextmanager
-    async def access(self) -> AsyncIterator[remote.Access]:
+    async def access(self) -> AsyncIterator[addresses.Access]:
         """The environment in which `git` reaches the repository as `origin`, for whoever works in a store of their own."""
-        yield remote.Access(dict(self._environment), tuple(self._secrets))
+        yield addresses.Access(dict(self._environment), tuple(self._secrets))
 
     # --- looking ---------------------------------------------------------------------------------------
 
@@ -177,6 +194,9 @@ class Workbench:
         # Of an empty repository, git says nothing at all.
         if done.status and (not done.complaint or "couldn't find remote ref" in done.complaint):
             return await self._fetch_singly(patterns, depth)
+        if done.status and "server sha256" in done.complaint:
+            await self._init("sha256")
+            return await self.fetch(branches, prefix, depth=depth)
         if done.status:
             raise self._explain(f"{self.address.shown} cannot be fetched", done)
         return await self._tips(patterns)
@@ -204,8 +224,6 @@ class Workbench:
             "cat-file", "--batch-all-objects", "--batch-check=%(objectname)", "--unordered"
         )
         self._local = set(listed.decode().split())
-        sample = next(iter(self._local), "")
-        self._digest_size = len(sample) // 2 if sample else 20
 
     async def obtain(self, ids: Iterable[str], *, filtered: str = "tree:0") -> None:
         """Have these objects, with one request for all that are missing."""
@@ -232,7 +250,7 @@ class Workbench:
         done = await self._run("cat-file", "--batch", given=given)
         if done.status:
             raise self._explain(f"objects of {self.address.shown} cannot be read", done)
-        return dict(zip(wanted, _batch(done.output), strict=True))
+        return dict(zip(wanted, batches.contents(done.output), strict=True))
 
     async def commits(self, ids: Collection[str]) -> dict[str, trees.Commit]:
         """Commits by their ids."""
@@ -242,10 +260,13 @@ class Workbench:
         """The entries of a tree; none where the id is ""."""
         if not tree:
             return {}
-        return trees.parse_tree((await self.read([tree]))[tree], self._digest_size)
+        return trees.parse_tree((await self.read([tree]))[tree], self._digest_size, strict=False)
 
-    async def forest(self, commit: str, folders: Collection[str]) -> Forest:
-        """A commit's trees as far as these folders need them, level by level, all folders together."""
+    async def forest(self, commit: str, folders: Collection[str]) -> planting.Forest:
+        """A commit's trees as far as these folders need them, level by level, all folders together.
+
+        Names beside them are somebody else's: whatever they are like, they stay.
+        """
         root = (await self.commits([commit]))[commit].tree if commit else ""
         known: dict[str, Mapping[str, trees.Entry]] = {"": await self.tree(root)}
         level = {part for folder in folders for part in [*planting.parents(folder), folder] if part}
@@ -257,11 +278,14 @@ class Workbench:
                 if entry is not None and entry.mode == trees.TREE:
                     wanted[part] = entry.object_id
             read = await self.read(list(wanted.values()))
-            known |= {part: trees.parse_tree(read[tree], self._digest_size) for part, tree in wanted.items()}
-        return Forest(planting.Nursery(self._digest_size), known, root)
+            known |= {
+                part: trees.parse_tree(read[tree], self._digest_size, strict=part in folders)
+                for part, tree in wanted.items()
+            }
+        return planting.Forest(planting.Nursery(self._digest_size), known, root)
 
     async def leaves(self, entries: Mapping[str, trees.Entry]) -> dict[str, trees.Entry]:
-        """All files below some entries, by their paths, without their content; submodules are left out."""
+        """All files and submodules below some entries, by their paths, without their content."""
         found: dict[str, trees.Entry] = {}
         level = dict(entries)
         while level:
@@ -271,15 +295,18 @@ class Workbench:
                 if entry.mode == trees.TREE:
                     inner = trees.parse_tree(read[entry.object_id], self._digest_size)
                     below |= {f"{path}/{name}": one for name, one in inner.items()}
-                elif entry.mode != trees.SUBMODULE:
+                else:
                     found[path] = entry
             level = below
         return dict(sorted(found.items()))
 
     async def files(self, leaves: Mapping[str, trees.Entry]) -> dict[str, source.File]:
-        """The files behind leaves."""
-        contents = await self.read([one.object_id for one in leaves.values()])
-        return {path: source.File(contents[one.object_id], _kind(one.mode)) for path, one in leaves.items()}
+        """The files behind leaves; submodules have none here."""
+        there = {path: one for path, one in leaves.items() if one.mode != trees.SUBMODULE}
+        contents = await self.read([one.object_id for one in there.values()])
+        return {
+            path: source.File(contents[one.object_id], batches.kind(one.mode)) for path, one in there.items()
+        }
 
     async def history(
         self, commit: str, folder: str, limit: int, depth: int = 200
@@ -293,7 +320,13 @@ class Workbench:
             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *reach, "--filter=blob:none", "origin", commit
         )  # fmt: skip
         listed = await self._git(
-            "log", "--first-parent", "--format=%H", f"--max-count={limit}", commit, "--", f":(literal){folder}"
+            "log",
+            "--first-parent",
+            "--format=%H",
+            f"--max-count={limit}",
+            commit,
+            "--",
+            f":(literal){folder}",
         )
         ids = listed.decode().split()
         await self._learn()
@@ -303,24 +336,32 @@ class Workbench:
     # --- writing ---------------------------------------------------------------------------------------
 
     async def identity(self) -> None:
-        """See that there is somebody who commits: Undrift itself where Git knows nobody, as on most runners of CI."""
+        """See that there is somebody who commits: Undrift itself where Git knows nobody, as on most runners of CI.
+
+        Who commits is also the author of what has no other.
+        """
         done = await self._run("var", "GIT_COMMITTER_IDENT")
-        if done.status:
-            self._environment |= _NOBODY
+        name, mail = _NOBODY
+        if done.status == 0:
+            name, _, rest = done.output.decode("utf-8", "replace").strip().rpartition(" <")
+            mail = rest.partition(">")[0]
+        for role in ("AUTHOR", "COMMITTER"):
+            self._environment |= {f"GIT_{role}_NAME": name, f"GIT_{role}_EMAIL": mail}
+        self._environment.pop("GIT_AUTHOR_DATE", None)
 
     async def commit(
-        self, forest: Forest, parents: Sequence[str], message: str, author: Signature | None = None
+        self, forest: planting.Forest, parents: Sequence[str], message: str, author: Signature | None = None
     ) -> str:
         """Store what was made of a forest as a commit, signed where the caller's settings say so; its id."""
         await asyncio.to_thread(_store, pathlib.Path(self._environment["GIT_DIR"], "objects"), forest.nursery)
         self._local |= forest.nursery.made.keys()
         extra = {}
         if author is not None:
-            name, _, mail = author.person.rpartition(" <")
+            name, mail = _parted(author.person)
             extra = {
-                "GIT_AUTHOR_NAME": name or author.person,
-                "GIT_AUTHOR_EMAIL": mail.rstrip(">"),
-                "GIT_AUTHOR_DATE": f"@{int(author.time)} +0000",
+                "GIT_AUTHOR_NAME": name,
+                "GIT_AUTHOR_EMAIL": mail,
+                "GIT_AUTHOR_DATE": f"@{max(0, int(author.time))} +0000",
             }
         signs = await self._run("config", "--type=bool", "--get", "commit.gpgSign")
         sign = ["-S"] if signs.output.strip() == b"true" else []
@@ -351,9 +392,24 @@ class Workbench:
             return Pushed(done=True)
         said = done.output.decode("utf-8", "replace")
         refused = {line["to"]: line["said"] for line in _LINE.finditer(said) if line["flag"] == "!"}
+        if not refused and "does not support --atomic" in done.complaint:
+            raise errors.ConfigInvalid(
+                f"{self.address.shown} cannot move several branches at once",
+                why="the server does not support atomic pushes, and stages are published together or not at all",
+                hint="publish each stage by itself (--stage), or use a server that supports them",
+            )
+        if not refused and "this repository's hash algorithm" in done.complaint:
+            # An empty repository does not say earlier that its ids are long ones.
+            await self._init("sha256")
+            return Pushed(done=False, lost="the repository has ids of SHA-256")
         if not refused:
             raise self._explain(f"pushing to {self.address.shown} failed", done)
         hidden = mask.Mask(self._secrets)
+        _check_room(done.complaint, refused.values(), self.address.shown)
+        if refused and _DENIED.search(done.complaint):
+            raise errors.SourceDenied(
+                f"{self.address.shown} does not let us push", why=hidden(command.shorten(done.complaint))
+            )
         for ref, why in refused.items():
             if _DECLINED.search(why) and "atomic" not in why:
                 complaint = hidden(command.shorten(done.complaint))
@@ -390,43 +446,6 @@ class Workbench:
             ) from None
 
 
-@dataclasses.dataclass(slots=True)
-class Forest:
-    """The trees of a commit, as far as they are known, and what is made of them. `root` is the id of the whole."""
-
-    nursery: planting.Nursery
-    known: dict[str, Mapping[str, trees.Entry]] = dataclasses.field(repr=False)
-    root: str
-
-    def entries(self, folder: str) -> Mapping[str, trees.Entry]:
-        """What is in a folder; nothing where it is not there."""
-        return self.known.get(folder, {})
-
-    def folder(self, folder: str) -> str:
-        """The id of a folder's tree; "" where it is not there."""
-        above, _, name = folder.rpartition("/")
-        entry = self.known.get(above, {}).get(name)
-        return entry.object_id if entry is not None and entry.mode == trees.TREE else ""
-
-    def graft(self, folder: str, tree: str) -> None:
-        """Put a tree of the nursery ("": nothing) in the place of a folder."""
-        self.root = planting.graft(self.nursery, folder, tree, self.known)
-
-    def copy(self) -> Forest:
-        """Another one to change, with the same nursery."""
-        return Forest(self.nursery, dict(self.known), self.root)
-
-
-def _more_settings(environment: Mapping[str, str], values: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Settings of ours after those that the caller's environment holds already."""
-    count = int(environment.get("GIT_CONFIG_COUNT") or 0)
-    found = {"GIT_CONFIG_COUNT": str(count + len(values))}
-    for index, (name, value) in enumerate(values, start=count):
-        found[f"GIT_CONFIG_KEY_{index}"] = name
-        found[f"GIT_CONFIG_VALUE_{index}"] = value
-    return found
-
-
 def _store(place: pathlib.Path, nursery: planting.Nursery) -> None:
     """Write what was made as loose objects."""
     for name, (kind, content) in nursery.made.items():
@@ -436,28 +455,33 @@ def _store(place: pathlib.Path, nursery: planting.Nursery) -> None:
             path.write_bytes(zlib.compress(f"{kind} {len(content)}\0".encode() + content, 1))
 
 
-def _batch(output: bytes) -> list[bytes]:
-    """What `git cat-file --batch` printed: a line with the size, the content, a line break; again and again."""
-    found: list[bytes] = []
-    place = 0
-    while place < len(output):
-        end = output.index(b"\n", place)
-        words = output[place:end].split(b" ")
-        if words[-1] == b"missing":
-            name = words[0].decode()
-            raise errors.SourceUnavailable(
-                f"the object {name[:12]} is missing on the server", hint="try again"
-            )
-        size = int(words[2])
-        found.append(output[end + 1 : end + 1 + size])
-        place = end + 1 + size + 1
-    return found
+def _parted(person: str) -> tuple[str, str]:
+    """Name and address, as Git takes them: it refuses a name of which nothing is left without its signs."""
+    shown = "".join(sign for sign in person if sign.isprintable())
+    name, found, mail = shown.rpartition(" <")
+    name, mail = (name, mail.rstrip(">")) if found else (shown, "")
+    if not name.strip(_CRUD):
+        name = mail if mail.strip(_CRUD) else "unknown"
+    return name, mail
 
 
-def _kind(mode: str) -> source.FileKind:
-    if mode == trees.LINK:
-        return source.FileKind.LINK
-    return source.FileKind.EXECUTABLE if mode == trees.EXECUTABLE else source.FileKind.FILE
+def _check_room(complaint: str, refused: Collection[str], shown: str) -> None:
+    """What another try would not change: Git knows no branch beside a folder of branches of one name, and what is
+    checked out is not moved. Raises `BranchTaken`, `BranchProtected`.
+    """
+    there = _BLOCKED.search(complaint)
+    if there:
+        raise errors.BranchTaken(
+            f"branch {there['wanted']} cannot be made in {shown}",
+            why=f"there is a branch {there['there']}, and Git cannot have both",
+            hint=f"rename or delete {there['there']}",
+        )
+    if any("checked out" in why for why in refused):
+        raise errors.BranchProtected(
+            f"{shown} is somebody's checkout",
+            why="Git does not move a branch that is checked out",
+            hint="publish into a bare repository: git clone --bare makes one",
+        )
 
 
 def _protected(branch: str, shown: str, why: str) -> errors.BranchProtected:

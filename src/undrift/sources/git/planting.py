@@ -7,7 +7,8 @@ out, and what is beside the folder is never read.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping
 
 from undrift import errors
 from undrift.model import source
@@ -76,7 +77,7 @@ def check(files: Mapping[str, source.File]) -> None:
             )
         for length in range(1, len(steps) + 1):
             part = "/".join(steps[:length])
-            other = seen.setdefault(part.casefold(), part)
+            other = seen.setdefault(unicodedata.normalize("NFC", part).casefold(), part)
             if other != part:
                 wrong.append(
                     errors.ArtifactRefused(
@@ -85,14 +86,23 @@ def check(files: Mapping[str, source.File]) -> None:
                         hint="rename one of them",
                     )
                 )
-        if any("/".join(steps[:length]) in files for length in range(1, len(steps))):
-            wrong.append(errors.ArtifactRefused(f"{path} lies in something that is a file itself"))
+    wrong += meeting(files)
     if wrong:
         raise errors.gather(wrong)
 
 
+def meeting(paths: Collection[str]) -> list[errors.UndriftError]:
+    """What is wrong with paths of which one would be a file and the folder of another."""
+    return [
+        errors.ArtifactRefused(f"{path} lies in something that is a file itself", hint="rename one of them")
+        for path in paths
+        if any(above in paths for above in parents(path) if above)
+    ]
+
+
 def _is_bad(step: str) -> bool:
-    hidden = step in {"", ".", ".."} or step.casefold().startswith(".git")
+    # GIT~1 is what Windows calls .git, too: Git itself checks nothing out that has such a name.
+    hidden = step in {"", ".", ".."} or step.casefold().startswith((".git", "git~"))
     return hidden or not step.isprintable()
 
 
@@ -119,3 +129,39 @@ def graft(nursery: Nursery, folder: str, tree: str, known: dict[str, Mapping[str
         entry = trees.Entry(trees.TREE, nursery.tree(entries)) if entries else None
         path = above
     return entry.object_id if entry is not None else nursery.tree({})
+
+
+@dataclasses.dataclass(slots=True)
+class Forest:
+    """The trees of a commit, as far as they are known, and what is made of them. `root` is the id of the whole."""
+
+    nursery: Nursery
+    known: dict[str, Mapping[str, trees.Entry]] = dataclasses.field(repr=False)
+    root: str
+
+    def entries(self, folder: str) -> Mapping[str, trees.Entry]:
+        """What is in a folder; nothing where it is not there."""
+        return self.known.get(folder, {})
+
+    def folder(self, folder: str) -> str:
+        """The id of a folder's tree; "" where it is not there."""
+        above, _, name = folder.rpartition("/")
+        entry = self.known.get(above, {}).get(name)
+        return entry.object_id if entry is not None and entry.mode == trees.TREE else ""
+
+    def in_the_way(self, folder: str) -> str:
+        """The path of what is no folder though this one is it or lies in it; "" where nothing is."""
+        for path in [*parents(folder), folder][1:]:
+            above, _, name = path.rpartition("/")
+            entry = self.known.get(above, {}).get(name)
+            if entry is not None and entry.mode != trees.TREE:
+                return path
+        return ""
+
+    def graft(self, folder: str, tree: str) -> None:
+        """Put a tree of the nursery ("": nothing) in the place of a folder."""
+        self.root = graft(self.nursery, folder, tree, self.known)
+
+    def copy(self) -> Forest:
+        """Another one to change, with the same nursery."""
+        return Forest(self.nursery, dict(self.known), self.root)

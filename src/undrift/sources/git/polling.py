@@ -16,7 +16,7 @@ from urllib import parse
 
 from undrift import errors
 from undrift.sources import connecting
-from undrift.sources.git import command, protocol, references, remote
+from undrift.sources.git import addresses, command, protocol, references, remote
 
 _LIMIT = 64 * 1024 * 1024
 _OK = 200
@@ -70,7 +70,7 @@ class CommandPoller:
         return protocol.read_listing(done.output)
 
 
-def _say(address: remote.Address, done: command.Finished, secrets: Sequence[str]) -> errors.SourceError:
+def _say(address: addresses.Address, done: command.Finished, secrets: Sequence[str]) -> errors.SourceError:
     try:
         return command.explain(f"{address.shown} cannot be read", done, secrets)
     except command.Corruption as damage:

@@ -9,83 +9,25 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import dataclasses
 import hashlib
 import os
 import pathlib
-import re
 import shlex
 import ssl
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from urllib import parse
 
 from undrift import errors, interfaces
 from undrift.lib import process
 from undrift.model import source
 from undrift.sources import connecting
-from undrift.sources.git import app, command
+from undrift.sources.git import addresses, app, command
 
-_SCP = re.compile(r"^(?:(?P<user>[\w.-]+)@)?(?P<host>\w[\w.-]*|\[[0-9a-fA-F:]+\]):(?!//|:)(?P<path>.+)$")
 _MEMORY = pathlib.Path("/dev/shm")  # noqa: S108 - a tmpfs, used with a private folder of random name
 _CONNECTION_LIFE = 600.0
 _CONNECTION_IDLE = 90
 _TOKEN_USER = "x-access-token"  # noqa: S105 - the user name that forges expect beside a token
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Address:
-    """Where a repository is: `scheme` is https, http, ssh or file; `path` is the folder of a local one."""
-
-    url: str
-    scheme: str
-    host: str = ""
-    path: str = ""
-
-    @property
-    def shown(self) -> str:
-        """For people."""
-        return self.url
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Access:
-    """The environment for one command, and the values that must not be seen in what it prints."""
-
-    environment: dict[str, str] = dataclasses.field(repr=False)
-    secrets: tuple[str, ...] = dataclasses.field(default=(), repr=False)
-
-
-def parse_url(url: str, *, insecure: bool = False) -> Address:
-    """Understand a URL, `git@host:path` or an absolute path. Raises `ConfigInvalid`."""
-    if url.startswith("/"):
-        return Address(url, "file", path=os.path.normpath(url))
-    found = _SCP.match(url) if "://" not in url else None
-    if found:
-        return Address(url, "ssh", host=found["host"], path=found["path"])
-    parts = parse.urlsplit(url)
-    if parts.scheme == "file" and parts.netloc in {"", "localhost"} and parts.path:
-        return Address(url, "file", path=parse.unquote(parts.path))
-    if parts.scheme not in {"https", "http", "ssh"} or not parts.hostname or not parts.path.strip("/"):
-        raise errors.ConfigInvalid(
-            f"{_without_user(url)} is not the address of a Git repository",
-            why="it has to be https://…, ssh://…, git@host:path, file:///… or an absolute path",
-            hint="correct the url of the source",
-        )
-    if parts.password is not None or (parts.username and parts.scheme != "ssh"):
-        raise errors.ConfigInvalid(
-            f"the address of {parts.hostname} holds a credential",
-            why="what is in Git in clear is no secret any more",
-            hint="revoke it, and name an environment variable or a file under authentication",
-        )
-    if parts.scheme == "http" and not insecure and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
-        raise errors.ConfigInvalid(
-            f"{url} is not encrypted",
-            why="anybody on the way can change what will be applied",
-            hint="use https, or say insecure: true",
-        )
-    return Address(url, parts.scheme, host=parts.netloc.rpartition("@")[2], path=parts.path)
 
 
 class Remote:
@@ -94,7 +36,7 @@ class Remote:
     def __init__(
         self, declared: source.Source, secrets: interfaces.SecretResolver, web: connecting.Web
     ) -> None:
-        self.address = parse_url(declared.url, insecure=declared.insecure)
+        self.address = addresses.parse_url(declared.url, insecure=declared.insecure)
         self.authentication = declared.authentication
         self.insecure = declared.insecure
         self.timeout = declared.timeout
@@ -138,7 +80,7 @@ class Remote:
         self._app.forget()
 
     @contextlib.asynccontextmanager
-    async def access(self) -> AsyncIterator[Access]:
+    async def access(self) -> AsyncIterator[addresses.Access]:
         """The environment in which `git` can reach the repository as the remote `origin`.
 
         Raises `CredentialMissing`, and what a GitHub App's server may answer.
@@ -153,7 +95,9 @@ class Remote:
                 extra.update(await self._ssh(folder))
             else:
                 values += await self._http(folder, hidden)
-            yield Access(command.plain_environment({**extra, **command.settings(values)}), tuple(hidden))
+            yield addresses.Access(
+                command.plain_environment({**extra, **command.settings(values)}), tuple(hidden)
+            )
 
     async def _http(self, folder: pathlib.Path, hidden: list[str]) -> list[tuple[str, str]]:
         base = f"http.{self.address.scheme}://{self.address.host}/"
@@ -252,7 +196,3 @@ def _write(folder: pathlib.Path, name: str, text: str) -> str:
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
     return str(path)
-
-
-def _without_user(url: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", url)

@@ -223,6 +223,19 @@ class Repository:
                 why=f"git {arguments[0]} said nothing for {timeout:g} s",
             ) from None
 
+    async def write(
+        self, arguments: Sequence[str], *, timeout: float, extra: Mapping[str, str] | None = None
+    ) -> command.Finished:
+        """Run a `git` command that makes objects in the store. Raises `SourceUnavailable`."""
+        try:
+            async with self.place.access() as access:
+                return await self.store.write(access, arguments, timeout=timeout, extra=extra or {})
+        except TimeoutError:
+            raise errors.SourceUnavailable(
+                f"git {arguments[0]} in the store of {self.shown} took longer than {timeout:g} s",
+                hint="it is tried again by itself",
+            ) from None
+
     async def objects(self, ids: Sequence[str], kind: str) -> list[bytes]:
         """The content of objects that have to be in the store: what is missing is damage."""
         return await self.heal(functools.partial(self._objects, ids, kind))

@@ -20,7 +20,7 @@ from typing import Final
 
 from undrift import errors
 from undrift.lib import mask
-from undrift.sources.git import command, remote
+from undrift.sources.git import addresses, command
 
 _TIMEOUT: Final = 60.0
 _WRITES: Final = 200
@@ -35,7 +35,7 @@ _DECLINED: Final = re.compile(
 )
 _OUT: Final = "refs/undrift/out"
 
-Access = Callable[[], contextlib.AbstractAsyncContextManager[remote.Access]]
+Access = Callable[[], contextlib.AbstractAsyncContextManager[addresses.Access]]
 """Gives the environment in which `git` reaches the repository as the remote `origin`: `remote.Remote.access`."""
 
 
@@ -115,20 +115,20 @@ class Shelf:
             self._store, self._written = await _Store.make(size), 0
         return self._store
 
-    async def _list(self, access: remote.Access, name: str) -> dict[str, str]:
+    async def _list(self, access: addresses.Access, name: str) -> dict[str, str]:
         found = await self._git(None, access, "ls-remote", "--refs", "origin", f"{self._prefix}{name}")
         rows = (line.split("\t") for line in found.decode().splitlines())
         return {
             ref.removeprefix(self._prefix): commit for commit, ref in rows if ref.startswith(self._prefix)
         }
 
-    async def _git(self, store: _Store | None, access: remote.Access, *arguments: str) -> bytes:
+    async def _git(self, store: _Store | None, access: addresses.Access, *arguments: str) -> bytes:
         done = await self._run(store, access, *arguments)
         if done.status:
             raise self._explain(f"{self._prefix}* of {self._shown} cannot be read", done, access)
         return done.output
 
-    async def _run(self, store: _Store | None, access: remote.Access, *arguments: str) -> command.Finished:
+    async def _run(self, store: _Store | None, access: addresses.Access, *arguments: str) -> command.Finished:
         environment = {**access.environment, **({"GIT_DIR": str(store.folder)} if store else {})}
         try:
             return await command.run(arguments, environment, timeout=_TIMEOUT)
@@ -137,7 +137,7 @@ class Shelf:
                 f"{self._shown} does not answer", why=f"git {arguments[0]} took longer than {_TIMEOUT:g} s"
             ) from None
 
-    def _explain(self, what: str, done: command.Finished, access: remote.Access) -> errors.SourceError:
+    def _explain(self, what: str, done: command.Finished, access: addresses.Access) -> errors.SourceError:
         try:
             return command.explain(what, done, access.secrets)
         except command.Corruption as damage:

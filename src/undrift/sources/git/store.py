@@ -22,7 +22,7 @@ import shutil
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 from undrift import errors
-from undrift.sources.git import command, remote
+from undrift.sources.git import addresses, command
 
 _PACKS = 40
 _LOOK = 0.25
@@ -30,7 +30,7 @@ _FETCH = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenanc
 
 
 class Store:
-    """One store. Only `fetch`, `fetch_objects` and `renew` write; each holds the lock for as long as it does."""
+    """One store. Only `fetch`, `fetch_objects`, `write` and `renew` write; each holds the lock for as long as it does."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
@@ -62,7 +62,7 @@ class Store:
         return (self._objects / "HEAD").exists() and (self._reader / "HEAD").exists()
 
     async def fetch(
-        self, access: remote.Access, refspecs: Sequence[str], *, object_format: str, timeout: float
+        self, access: addresses.Access, refspecs: Sequence[str], *, object_format: str, timeout: float
     ) -> None:
         """Fetch commits and trees of `refspecs`; blobs only where the server cannot leave them out.
 
@@ -75,7 +75,7 @@ class Store:
             await self._tidy()
 
     async def fetch_objects(
-        self, access: remote.Access, ids: Collection[str], *, limit: int, timeout: float
+        self, access: addresses.Access, ids: Collection[str], *, limit: int, timeout: float
     ) -> None:
         """Fetch single objects in one go; more than `limit` bytes on the wire are `ArtifactRefused`.
 
@@ -101,15 +101,31 @@ class Store:
                     task.cancel()
                 await asyncio.gather(fetching, watching, return_exceptions=True)
 
-    async def fetch_all(self, access: remote.Access, refspecs: Sequence[str], *, timeout: float) -> None:
+    async def fetch_all(self, access: addresses.Access, refspecs: Sequence[str], *, timeout: float) -> None:
         """Fetch everything, blobs included: for servers that give no single objects. Raises as `fetch`."""
         async with self._writing():
             await self._fetch(
                 access, ["--refetch", "--no-filter", "--force", "origin", *refspecs], b"", timeout
             )
 
+    async def write(
+        self,
+        access: addresses.Access,
+        arguments: Sequence[str],
+        *,
+        timeout: float,
+        extra: Mapping[str, str],
+    ) -> command.Finished:
+        """Run a `git` command that makes objects; those that it needs and that are not here yet are fetched.
+
+        Raises `TimeoutError`.
+        """
+        environment = {**access.environment, **extra, "GIT_DIR": str(self._objects)}
+        async with self._writing():
+            return await command.run(["-c", "gc.auto=0", *arguments], environment, timeout=timeout)
+
     async def _fetch(
-        self, access: remote.Access, arguments: Sequence[str], given: bytes, timeout: float
+        self, access: addresses.Access, arguments: Sequence[str], given: bytes, timeout: float
     ) -> None:
         environment = {**access.environment, "GIT_DIR": str(self._objects)}
         options = ["-c", "gc.auto=0", "-c", "fetch.writeCommitGraph=false", "-c", "core.fsync=committed"]

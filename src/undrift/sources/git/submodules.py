@@ -12,7 +12,7 @@ from urllib import parse
 
 from undrift import errors
 from undrift.model import source
-from undrift.sources.git import command, remote, repository, trees
+from undrift.sources.git import addresses, command, repository, trees
 
 _FILE = ".gitmodules"
 
@@ -43,7 +43,7 @@ async def read(owner: repository.Repository, commit: str) -> dict[str, str]:
     }
 
 
-def absolute(parent: remote.Address, url: str) -> str:
+def absolute(parent: addresses.Address, url: str) -> str:
     """The URL that a submodule names, which may be relative to that of its repository."""
     if not url.startswith(("./", "../")):
         return url
@@ -58,9 +58,9 @@ def absolute(parent: remote.Address, url: str) -> str:
 
 def declare(parent: source.Source, url: str) -> source.Source:
     """The source that a submodule is. Raises `ArtifactRefused` for a place it may not be at."""
-    here = remote.parse_url(parent.url, insecure=parent.insecure)
+    here = addresses.parse_url(parent.url, insecure=parent.insecure)
     try:
-        there = remote.parse_url(url, insecure=parent.insecure)
+        there = addresses.parse_url(url, insecure=parent.insecure)
     except errors.ConfigInvalid as error:
         raise errors.ArtifactRefused(
             "a submodule has an address that cannot be used", origin=errors.Origin(_FILE), why=str(error)

@@ -60,15 +60,18 @@ class Pointer:
     size: int
 
 
-def parse_tree(data: bytes, digest_size: int) -> dict[str, Entry]:
-    """The entries of a tree by name. Raises `ArtifactRefused` for a name that is no file name."""
+def parse_tree(data: bytes, digest_size: int, *, strict: bool = True) -> dict[str, Entry]:
+    """The entries of a tree by name. Raises `ArtifactRefused` for a name that is no file name.
+
+    Not `strict`: names that are not UTF-8 are taken as they are (`surrogateescape`), for who only passes them on.
+    """
     found: dict[str, Entry] = {}
     place = 0
     while place < len(data):
         space = data.index(b" ", place)
         end = data.index(b"\0", space)
         mode = data[place:space].decode("ascii")
-        name = _name(data[space + 1 : end])
+        name = _name(data[space + 1 : end], strict=strict)
         place = end + 1 + digest_size
         # Some old trees have modes with a leading zero.
         found[name] = Entry(mode.lstrip("0"), data[end + 1 : place].hex())
@@ -115,9 +118,9 @@ def descend(entry: Entry, parts: list[str], known: Mapping[str, Tree]) -> tuple[
     return entry, []
 
 
-def _name(raw: bytes) -> str:
+def _name(raw: bytes, *, strict: bool) -> str:
     try:
-        name = raw.decode("utf-8")
+        name = raw.decode("utf-8", "strict" if strict else "surrogateescape")
     except UnicodeDecodeError:
         raise errors.ArtifactRefused(
             f"the file name {raw!r} is not UTF-8",

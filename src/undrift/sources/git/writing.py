@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from undrift import errors
-from undrift.sources.git import command, remote, trees
+from undrift.sources.git import addresses, command, trees
 
 _TIMEOUT = 300.0
 _TRIES = 5
@@ -59,7 +59,7 @@ class Writer:
     def __init__(
         self, url: str, environment: Mapping[str, str] | None = None, *, insecure: bool = False
     ) -> None:
-        self._address = remote.parse_url(url, insecure=insecure)
+        self._address = addresses.parse_url(url, insecure=insecure)
         self._own = dict(os.environ if environment is None else environment)
 
     async def restore(self, order: Order, path: str, revision: str) -> Written:
@@ -127,7 +127,7 @@ class Writer:
 class _Draft:
     """A commit in the making, in a repository of its own."""
 
-    def __init__(self, folder: pathlib.Path, address: remote.Address, own: Mapping[str, str]) -> None:
+    def __init__(self, folder: pathlib.Path, address: addresses.Address, own: Mapping[str, str]) -> None:
         self._address = address
         self._folder = folder
         dropped = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"}

@@ -7,7 +7,6 @@ that lead elsewhere are left out of answers. Messages of errors, `Link` and limi
 
 from __future__ import annotations
 
-import datetime
 import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -15,22 +14,11 @@ from urllib import parse
 
 from aiohttp import web
 
-from tests.conformance.forges.servers import contract, world
+from tests.conformance.forges.servers import contract, github_words, world
 
 _STATES = {world.OPEN: "open", world.MERGED: "closed", world.CLOSED: "closed"}
-_VOTES = {world.APPROVED: "APPROVED", world.CHANGES: "CHANGES_REQUESTED", "": "DISMISSED"}
 _PAGED = frozenset({"per_page", "page"})
 _MOST = 10
-_USER_URLS = (
-    "followers",
-    "gists",
-    "starred",
-    "subscriptions",
-    "organizations",
-    "repos",
-    "events",
-    "received_events",
-)
 _PULL: contract.Schema = {
     "title": str,
     "head!": str,
@@ -54,31 +42,10 @@ _MERGE: contract.Schema = {"commit_title": str, "commit_message": str, "sha": st
 _AUTO: contract.Schema = {"query!": str, "variables": {"id!": str, "method!": str, "sha!": str}}
 
 
-class GitHub(contract.Contract):
+class GitHub(github_words.Shown):
     """The repository `acme/gitops`. `clean`: nothing is asked for before merging; `auto`: who waits for a merge."""
 
     kind: ClassVar[str] = "github"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.owner = "acme"
-        self.former = ""
-        self.clean = False
-        self.allows_auto = True
-        self.allows_drafts = True
-        self.is_app = False
-        self.outsiders: set[str] = set()
-        self.auto: dict[int, str] = {}
-        self.history: dict[int, list[tuple[str, str, str]]] = {}
-        self.sent: dict[str, list[dict[str, Any]]] = {}
-
-    @property
-    def clone_url(self) -> str:
-        return f"{self.url}/acme/gitops.git"
-
-    @property
-    def api(self) -> str:
-        return f"{self.url}/api/v3"
 
     def signed_in(self, scheme: str, credentials: str, headers: Mapping[str, str]) -> world.Person | None:
         """`token` is what `Bearer` is."""
@@ -140,141 +107,10 @@ class GitHub(contract.Contract):
             # The old address of the same list, which PyGithub asks.
             route("GET", f"{here}/statuses/{{sha}}", self.statuses, _PAGED),
             route("GET", f"{here}/commits/{{sha}}", self.commit),
+            route("GET", f"{here}/commits/{{sha}}/pulls", self.pulls_of, _PAGED),
             route("GET", f"{here}/commits/{{sha}}/statuses", self.statuses, _PAGED),
             route("POST", "/api/graphql", self.graphql, body=_AUTO),
         ]
-
-    # --- shapes ------------------------------------------------------------------------------------------
-
-    def _user(self, person: world.Person) -> dict[str, Any]:
-        at = f"{self.api}/users/{person.login}"
-        return {
-            "login": person.login,
-            "id": int(person.key[:6], 16),
-            "node_id": f"U_{person.key[:6]}",
-            "avatar_url": f"{self.url}/avatars/{person.login}",
-            "gravatar_id": "",
-            "url": at,
-            "html_url": f"{self.url}/{person.login}",
-            "following_url": f"{at}/following{{/other_user}}",
-            **{f"{name}_url": f"{at}/{name}" for name in _USER_URLS},
-            "type": "User",
-            "site_admin": False,
-        }
-
-    def _repository(self) -> dict[str, Any]:
-        owner = self._user(world.Person(self.owner, ""))
-        return {
-            "id": 4711,
-            "node_id": "R_4711",
-            "name": "gitops",
-            "full_name": f"{self.owner}/gitops",
-            "owner": owner | {"type": "Organization"},
-            "private": True,
-            "html_url": f"{self.url}/{self.owner}/gitops",
-            "url": f"{self.api}/repos/{self.owner}/gitops",
-            "default_branch": self.world.default_branch,
-            "fork": False,
-        }
-
-    def _branch(self, name: str, sha: str) -> dict[str, Any]:
-        repository = self._repository()
-        return {
-            "label": f"{self.owner}:{name}",
-            "ref": name,
-            "sha": sha,
-            "user": repository["owner"],
-            "repo": repository,
-        }
-
-    def _shown(self, change: world.Change, *, whole: bool = False) -> dict[str, Any]:
-        at, issue = (
-            f"{self.api}/repos/{self.owner}/gitops/{one}/{change.number}" for one in ("pulls", "issues")
-        )
-        page = f"{self.url}/{self.owner}/gitops/pull/{change.number}"
-        merged = change.state == world.MERGED
-        ended = _time(change.pushes[-1][1] + 1) if change.state != world.OPEN else None
-        found = {
-            "url": at,
-            "id": change.number + 9000,
-            "node_id": f"PR_{change.number}",
-            "html_url": page,
-            "diff_url": f"{page}.diff",
-            "patch_url": f"{page}.patch",
-            "issue_url": issue,
-            "commits_url": f"{at}/commits",
-            "review_comments_url": f"{at}/comments",
-            "review_comment_url": f"{at}/comments{{/number}}",
-            "comments_url": f"{issue}/comments",
-            "statuses_url": f"{self.api}/repos/{self.owner}/gitops/statuses/{change.sha}",
-            "number": change.number,
-            "state": _STATES[change.state],
-            "locked": False,
-            "title": change.title,
-            "user": self._user(change.author),
-            "body": change.body or None,
-            "labels": [self._label(name) for name in change.labels],
-            "milestone": None,
-            "created_at": _time(change.when),
-            "updated_at": _time(change.pushes[-1][1]),
-            "closed_at": ended,
-            "merged_at": ended if merged else None,
-            # Of an open one it is the commit that a merge was tried with.
-            "merge_commit_sha": change.merged_sha if merged else "f" * 40,
-            "assignee": None,
-            "assignees": [],
-            "requested_reviewers": [
-                self._user(self.world.people[one]) for one, v in change.votes.items() if not v.when
-            ],
-            "requested_teams": [],
-            "head": self._branch(change.head, change.sha),
-            "base": self._branch(change.base, self.world.branches.get(change.base, "0" * 40)),
-            "_links": {},
-            "author_association": "MEMBER",
-            "auto_merge": {"merge_method": self.auto[change.number]} if change.number in self.auto else None,
-            "draft": change.draft,
-        }
-        more = {
-            "merged": merged,
-            "mergeable": True,
-            "mergeable_state": "clean" if self.clean else "blocked",
-            "merged_by": self._user(change.closer) if merged and change.closer else None,
-            "comments": len(change.remarks),
-            "review_comments": 0,
-            "maintainer_can_modify": False,
-            "commits": 1,
-            "additions": 1,
-            "deletions": 1,
-            "changed_files": 1,
-        }
-        return found | (more if whole else {})
-
-    def _label(self, name: str) -> dict[str, Any]:
-        at = f"{self.api}/repos/{self.owner}/gitops/labels/{parse.quote(name)}"
-        return {
-            "id": 1,
-            "node_id": "L",
-            "url": at,
-            "name": name,
-            "description": None,
-            "color": "ededed",
-            "default": False,
-        }
-
-    def _remark(self, remark: world.Remark) -> dict[str, Any]:
-        at = f"{self.api}/repos/{self.owner}/gitops/issues/comments/{remark.number}"
-        return {
-            "id": remark.number,
-            "node_id": f"IC_{remark.number}",
-            "url": at,
-            "html_url": f"{self.url}/c/{remark.number}",
-            "issue_url": f"{self.api}/repos/{self.owner}/gitops/issues/1",
-            "body": remark.text,
-            "user": self._user(remark.author),
-            "created_at": _time(remark.when),
-            "updated_at": _time(remark.when),
-            "author_association": "MEMBER",
-        }
 
     def _page(self, request: contract.Request, items: list[Any]) -> contract.Reply:
         """A page, and in `Link` where the others are; nothing of it where one page is all."""
@@ -395,36 +231,6 @@ class GitHub(contract.Contract):
             request, [self._review(change, number, *one) for number, one in enumerate(self.said(change))]
         )
 
-    def said(self, change: world.Change) -> list[tuple[str, str, str]]:
-        """Login, word and commit of every review: whatever the world knows now comes upon what it knew before."""
-        known = self.history.setdefault(change.number, [])
-        for login, vote in change.votes.items():
-            if not vote.when:
-                continue
-            if not vote.word:
-                known[:] = [(who, "DISMISSED" if who == login else word, sha) for who, word, sha in known]
-            elif (mine := [one for one in known if one[0] == login][-1:]) != [
-                (login, _VOTES[vote.word], vote.sha)
-            ] or not mine:
-                known.append((login, _VOTES[vote.word], vote.sha))
-        return known
-
-    def _review(self, change: world.Change, number: int, login: str, word: str, sha: str) -> dict[str, Any]:
-        at = f"{self.api}/repos/{self.owner}/gitops/pulls/{change.number}"
-        return {
-            "id": number + 1,
-            "node_id": f"PRR_{number}",
-            "user": self._user(self.world.people[login]),
-            "body": "",
-            "state": word,
-            "html_url": f"{self.url}/r/{number}",
-            "pull_request_url": at,
-            "_links": {},
-            "submitted_at": _time(change.when + number),
-            "commit_id": sha,
-            "author_association": "NONE" if login in self.outsiders else "MEMBER",
-        }
-
     def issue(self, request: contract.Request) -> contract.Reply:
         change = self._change(request)
         closer = self._user(change.closer) if change.closer else None
@@ -516,8 +322,8 @@ class GitHub(contract.Contract):
             "description": body.get("description"),
             "target_url": body.get("target_url"),
             "context": body.get("context", "default"),
-            "created_at": _time(now),
-            "updated_at": _time(now),
+            "created_at": github_words.moment(now),
+            "updated_at": github_words.moment(now),
             "creator": self._user(request.person),
         }
         self.sent.setdefault(sha, []).insert(0, made)
@@ -529,8 +335,18 @@ class GitHub(contract.Contract):
 
     def commit(self, request: contract.Request) -> contract.Reply:
         self._here(request)
-        at = f"{self.api}/repos/{self.owner}/gitops/commits/{request.path['sha']}"
-        return contract.Reply(200, {"sha": request.path["sha"], "url": at})
+        sha = request.path["sha"]
+        if sha not in self.world.commits:
+            raise contract.RefusedError(422, f"No commit found for SHA: {sha}")
+        at = f"{self.api}/repos/{self.owner}/gitops/commits/{sha}"
+        author = next(iter(self.world.people.values()))
+        return contract.Reply(200, {"sha": sha, "url": at, "author": self._user(author)})
+
+    def pulls_of(self, request: contract.Request) -> contract.Reply:
+        self._here(request)
+        sha = request.path["sha"]
+        found = [self._shown(one) for one in self.world.changes.values() if one.sha == sha]
+        return self._page(request, found)
 
     def graphql(self, request: contract.Request) -> contract.Reply:
         given = request.body["variables"]
@@ -555,7 +371,3 @@ class GitHub(contract.Contract):
 
 def _invalid(**error: str) -> contract.RefusedError:
     return contract.RefusedError(422, "Validation Failed", errors=[error])
-
-
-def _time(when: float) -> str:
-    return datetime.datetime.fromtimestamp(when, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

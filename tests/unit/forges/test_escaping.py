@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from undrift.forges import escaping
 from undrift.model import forge
-from undrift.publishing import escaping
 
 Z = "\u200b"
 
