@@ -14,9 +14,10 @@ import pytest
 
 from tests.unit.publishing import about
 from undrift import errors
+from undrift.forges import escaping
 from undrift.lib import yaml
 from undrift.model import delivery, forge, publication, source
-from undrift.publishing import contrasting, describing, escaping, messages, subject
+from undrift.publishing import contrasting, describing, messages, subject
 
 CASES = pathlib.Path(__file__).parent / "publishing"
 NAMES = sorted(path.name for path in CASES.iterdir())

@@ -75,14 +75,28 @@ async def _once(folder: pathlib.Path, output: str, given: dict[str, Any]) -> int
 
 async def _watch(folder: pathlib.Path, output: str, given: dict[str, Any]) -> int:
     """Until Ctrl-C. What is wrong is told, and the next change is waited for."""
-    import watchfiles
+    changed = asyncio.Event()
+    ignored = given["root"].absolute()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_notice(_top(folder), ignored, changed))
+        await asyncio.sleep(0)  # it watches from here on: what changes while we apply is not missed
+        while True:
+            changed.clear()
+            await _tried(folder, output, given)
+            await changed.wait()
 
-    await _tried(folder, output, given)
-    async for _ in watchfiles.awatch(
-        folder, step=int(_PAUSE * 1000), rust_timeout=2000, yield_on_timeout=False
-    ):
-        await _tried(folder, output, given)
-    return exits.Exit.DONE
+
+async def _notice(folder: pathlib.Path, ignored: pathlib.Path, changed: asyncio.Event) -> None:
+    """Tell of every change below a folder, but for what we write ourselves."""
+    from undrift.sources import directory
+
+    async for _ in directory.changes(folder, [ignored, folder / ".undrift"], _PAUSE):
+        changed.set()
+
+
+def _top(folder: pathlib.Path) -> pathlib.Path:
+    """The checkout that a folder is in, or the folder itself."""
+    return next((one for one in (folder, *folder.parents) if (one / ".git").exists()), folder)
 
 
 async def _tried(folder: pathlib.Path, output: str, given: dict[str, Any]) -> None:

@@ -139,7 +139,9 @@ def tell(found: publication.Findings, output: str) -> None:
         return
     from undrift.publishing import announcing
 
-    click.echo(announcing.write(found, output))
+    written = announcing.write(found, output)
+    if written:
+        click.echo(written)
 
 
 def fail(error: errors.UndriftError, output: str) -> int:

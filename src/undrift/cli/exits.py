@@ -33,8 +33,20 @@ class Exit(enum.IntEnum):
 
 _CODES: Final[tuple[tuple[tuple[type[errors.UndriftError], ...], Exit], ...]] = (
     ((errors.UsageInvalid,), Exit.USAGE),
-    ((errors.ResourceTwice, errors.RenderError, errors.PathMissing, errors.ArtifactRefused), Exit.RENDER),
-    ((errors.ConfigError, errors.ReferenceMissing, errors.ContextForbidden), Exit.CONFIG),
+    (
+        (
+            errors.ResourceTwice,
+            errors.RenderError,
+            errors.RenderEmpty,
+            errors.PathMissing,
+            errors.ArtifactRefused,
+        ),
+        Exit.RENDER,
+    ),
+    (
+        (errors.ConfigError, errors.ReferenceMissing, errors.RollbackImpossible, errors.ContextForbidden),
+        Exit.CONFIG,
+    ),
     ((errors.ValidationError,), Exit.VALIDATION),
     (
         (
@@ -47,12 +59,13 @@ _CODES: Final[tuple[tuple[tuple[type[errors.UndriftError], ...], Exit], ...]] = 
         ),
         Exit.DENIED,
     ),
-    ((errors.PushDeadline, errors.SourceError), Exit.DEADLINE),
+    ((errors.PushDeadline, errors.SourceError, errors.TargetUnavailable), Exit.DEADLINE),
     ((errors.Superseded,), Exit.SUPERSEDED),
     (
-        (errors.OrderUnknown, errors.HandEdited, errors.BranchTaken, errors.GateClosed),
+        (errors.OrderUnknown, errors.HandEdited, errors.BranchTaken, errors.GateClosed, errors.GuardError),
         Exit.UNDECIDED,
     ),
+    ((errors.TargetError,), Exit.VALIDATION),
     ((errors.PublishError,), Exit.FORGE),
 )
 """From the particular to the general: the first that fits counts."""

@@ -11,7 +11,7 @@ import fnmatch
 import os
 import pathlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from undrift import errors
@@ -19,10 +19,11 @@ from undrift.cli import offline
 from undrift.config import part
 from undrift.lib import yaml
 from undrift.model import delivery, publication, record, source
-from undrift.publishing import preparing
+from undrift.publishing import preparing, tree
 
 AGENT: Final = "undrift-local"
 _HOSTS: Final = "undrift.dev/hosts/"
+_OWN: Final = ".undrift"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +80,14 @@ def _target(
     declared: delivery.Delivery, rendition: publication.Rendition, order: Order
 ) -> tuple[str, dict[str, Any], str]:
     """The provider, its settings, and how people call the place."""
-    versions = {str(one.data.get("apiVersion")) for one in rendition.resources}
+    versions = set(_versions(rendition))
     if versions and all(version.startswith(_HOSTS) for version in versions):
         root = order.root.absolute()
         root.mkdir(parents=True, exist_ok=True)
+        if root.parent.name == _OWN:
+            (root.parent / ".gitignore").write_text("*\n")
         return "hosts", {"root": str(root)}, str(root)
-    if not versions or any(version == "None" for version in versions):
+    if not rendition.resources:
         raise errors.UsageInvalid(
             f"what {declared.application} is made of cannot be applied here",
             why="it is neither for Kubernetes nor for hosts",
@@ -100,7 +103,16 @@ def _target(
     return "kubernetes", {"context": context}, context
 
 
-def context_of(environ: Any) -> str:
+def _versions(rendition: publication.Rendition) -> Iterator[str]:
+    """The `apiVersion` of every document; those for hosts are no resources of Kubernetes."""
+    for name, file in rendition.files.items():
+        if tree.is_manifest(name) and file.kind is not source.FileKind.LINK:
+            for one in yaml.documents(file.content, name):
+                if isinstance(one.data, Mapping):
+                    yield str(one.data.get("apiVersion"))
+
+
+def context_of(environ: Mapping[str, str]) -> str:
     """The context that the kubeconfig names; "" for none. As kubectl: the first file that names one counts."""
     named = environ.get("KUBECONFIG", "") or str(pathlib.Path("~/.kube/config").expanduser())
     for name in filter(None, named.split(os.pathsep)):

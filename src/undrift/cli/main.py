@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+import types
 
 import click
 from click import shell_completion
@@ -39,6 +41,7 @@ COMMANDS = {
     "schema": "Print the JSON Schema of the configuration, for editors.",
     "status": "Show every application at a glance.",
     "suspend": "Stop changing an application, in Git or for a while.",
+    "update": "Publish new images from their registries into the stages that watch them.",
     "validate": "Check the documents of a checkout, all errors at once.",
 }
 _TRACEBACK = "UNDRIFT_TRACEBACK"
@@ -90,6 +93,7 @@ def cli() -> None:
 def main() -> None:
     """The entry point: whatever happens is told, and the exit code is one of `telling.Exit`."""
     as_json = _wants_json(sys.argv)
+    signal.signal(signal.SIGTERM, _ended)
     try:
         code = cli.main(standalone_mode=False, prog_name="undrift")
         sys.stdout.flush()
@@ -111,6 +115,11 @@ def main() -> None:
             raise
         code = _told(_defect(error), as_json=as_json)
     raise SystemExit(int(code) if isinstance(code, int) else telling.Exit.OK)
+
+
+def _ended(_: int, __: types.FrameType | None) -> None:
+    """CI cancels a job: as with Ctrl-C, what was started is ended with us, and what was made for a while is cleared away."""
+    raise SystemExit(int(telling.Exit.ENDED))
 
 
 def _told(error: errors.UndriftError | click.ClickException, *, as_json: bool) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import pathlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -16,8 +15,6 @@ from undrift.cli import delivering, exits, publish_command, telling
 if TYPE_CHECKING:
     from undrift.model import publication
     from undrift.publishing import moving
-
-_ACTORS = ("UNDRIFT_AUTHOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_REQUESTEDFOREMAIL")
 
 
 @click.command("promote")
@@ -83,12 +80,10 @@ async def _promote(folder: pathlib.Path, given: dict[str, Any]) -> tuple[moving.
 
     asked = delivering.request(folder, given, lenient=not given["hotfix"])
     opened = await preparing.open_train(asked) if given["train"] else [await preparing.open_delivery(asked)]
-    actors = frozenset(os.environ[name] for name in _ACTORS if os.environ.get(name))
     order = moving.Order(
         to=tuple(given["to"]) or asked.stages,
         hotfix=given["hotfix"] or "",
         frozen=given["freeze"] or "",
-        authors=actors or None,
         wait=delivering.seconds("--wait", given["wait"]),
     )
     how = running.How(
@@ -106,7 +101,7 @@ def _lines(result: publication.StageResult) -> Iterator[str]:
     colour = {"published": "green", "waiting": "yellow", "held": "yellow"}.get(result.outcome.value)
     outcome = telling.style(f"{result.outcome:<10}", fg=colour)
     where = publish_command.where(result)
-    first, *more = result.reason.split("; ")
+    first, *more = telling.harmless(result.reason).split("; ")
     yield f"  {result.stage:<16} {' '.join(part for part in (outcome, where, first) if part)}".rstrip()
     yield from (f"  {'':<16} {'':<10} {reason}" for reason in more)
 

@@ -14,7 +14,7 @@ from undrift.cli import delivering, exits, telling
 
 if TYPE_CHECKING:
     from undrift.model import publication
-    from undrift.publishing import running
+    from undrift.publishing import running, withdrawing
 
 
 @click.command("publish")
@@ -39,6 +39,11 @@ if TYPE_CHECKING:
     help="Publish though the last revision is not in this one's history.",
 )
 @click.option(
+    "--withdraw",
+    metavar="REASON",
+    help="Remove the application from its stages, previews too; the reason is recorded.",
+)
+@click.option(
     "--detailed-exitcode",
     "detailed",
     is_flag=True,
@@ -56,13 +61,15 @@ def command(folder: pathlib.Path, output: str, **given: Any) -> int:
     twice. Only Git and the forge are needed: their credentials come from UNDRIFT_TOKEN, or the variables of CI.
     """
     try:
+        if given["withdraw"]:
+            return _withdraw(folder, output, given)
         return _publish(folder, output, given)
     except errors.UndriftError as error:
         return delivering.fail(error, output)
 
 
 def _publish(folder: pathlib.Path, output: str, given: dict[str, Any]) -> int:
-    from undrift.publishing import deciding, preparing, running
+    from undrift.publishing import deciding, preparing, running, updating
 
     how = running.How(
         options=deciding.Options(
@@ -73,13 +80,67 @@ def _publish(folder: pathlib.Path, output: str, given: dict[str, Any]) -> int:
     )
 
     async def run() -> running.Done:
-        prepared = await preparing.prepare(delivering.request(folder, given, revision=given["revision"]))
+        opened = await preparing.open_delivery(delivering.request(folder, given, revision=given["revision"]))
+        prepared = await preparing.complete(await updating.carried(opened, how))
         return await running.publish(prepared, how)
 
     with telling.working("publishing"):
         done = asyncio.run(run())
     tell(done, output, dry=given["dry"])
     return _code(done, given)
+
+
+def _withdraw(folder: pathlib.Path, output: str, given: dict[str, Any]) -> int:
+    """Remove the folders of the stages that were named; of all and of every preview where none was."""
+    from undrift.publishing import deciding, preparing, previewing, running, withdrawing
+
+    how = running.How(
+        options=deciding.Options(given["overwrite"]),
+        deadline=delivering.seconds("--deadline", given["deadline"]),
+        dry=given["dry"],
+    )
+    manner = withdrawing.Manner(
+        reason=given["withdraw"], overwrite=given["overwrite"], dry=given["dry"], deadline=how.deadline
+    )
+
+    async def run() -> tuple[str, withdrawing.Withdrawn]:
+        asked = delivering.request(folder, given, revision=given["revision"], lenient=True)
+        opened = await preparing.open_delivery(asked)
+        more = [] if given["stages"] else await previewing.stages(opened.declared, how)
+        stages = (*opened.stages, *more)
+        return opened.declared.application, await withdrawing.give_up(opened.declared, stages, manner, how)
+
+    with telling.working("removing"):
+        name, done = asyncio.run(run())
+    _tell_withdrawn(name, done, output, dry=given["dry"])
+    if done.trouble:
+        return exits.Exit.FORGE
+    removed = any(result.outcome.value == "published" for result in done.results)
+    return exits.Exit.CHANGES if removed and given["detailed"] else exits.Exit.DONE
+
+
+def _tell_withdrawn(name: str, done: withdrawing.Withdrawn, output: str, *, dry: bool) -> None:
+    told = [
+        {
+            "stage": one.stage,
+            "outcome": "removed" if one.outcome.value == "published" else one.outcome.value,
+            "commit": one.commit,
+            "pull_request": one.pull_request.url if one.pull_request is not None else "",
+        }
+        for one in done.results
+    ]
+    if output == "json":
+        found = [telling.described(error) for error in done.trouble]
+        telling.data({"application": name, "stages": told, "errors": found})
+        return
+    if output == "text":
+        click.echo(name)
+        for one in told:
+            outcome = f"would be {one['outcome']}" if dry and one["outcome"] == "removed" else one["outcome"]
+            where = one["pull_request"] or one["commit"][:8]
+            click.echo(f"  {one['stage']:<16} {outcome:<10} {where}".rstrip())
+    for error in done.trouble:
+        telling.error(error)
 
 
 def _code(done: running.Done, given: dict[str, Any]) -> exits.Exit:
@@ -104,25 +165,23 @@ def _code(done: running.Done, given: dict[str, Any]) -> exits.Exit:
 
 
 def trouble(done: running.Done) -> exits.Exit:
-    """Tell what kept pull requests from being up to date, and give its exit code."""
+    """Tell what kept pull requests from being up to date, and give its exit code: whatever it was, all is pushed."""
     for one in done.trouble:
         telling.error(one)
-    return exits.of(errors.gather(done.trouble)) if done.trouble else exits.Exit.DONE
+    return exits.Exit.FORGE if done.trouble else exits.Exit.DONE
 
 
 def tell(done: running.Done, output: str, *, dry: bool = False) -> None:
-    """Print what became of every stage."""
+    """Print what became of every stage; beside a form for machines to standard error."""
     if output == "json":
         telling.data(described(done))
         return
     delivering.tell(done.prepared.findings, output)
-    if output == "text":
-        revision = done.prepared.opened.revision
-        click.echo(
-            f"{done.prepared.opened.declared.application} {revision.short} {revision.subject}".rstrip()
-        )
-        for result in done.results:
-            telling.show(_lines(result, done, dry=dry))
+    opened, err = done.prepared.opened, output != "text"
+    subject = telling.harmless(opened.revision.subject)
+    click.echo(f"{opened.declared.application} {opened.revision.short} {subject}".rstrip(), err=err)
+    for result in done.results:
+        telling.show(_lines(result, done, dry=dry), err=err)
 
 
 def _lines(result: publication.StageResult, done: running.Done, *, dry: bool) -> Iterator[str]:
@@ -131,12 +190,12 @@ def _lines(result: publication.StageResult, done: running.Done, *, dry: bool) ->
     outcome = (
         f"would be {result.outcome}" if dry and result.outcome.value == "published" else str(result.outcome)
     )
-    parts = [telling.style(f"{outcome:<10}", fg=colour), where(result), result.reason]
+    parts = [telling.style(f"{outcome:<10}", fg=colour), where(result), telling.harmless(result.reason)]
     yield f"  {result.stage:<16} {' '.join(part for part in parts if part)}".rstrip()
     contrast = done.contrasts.get(result.stage)
     if contrast is not None and dry:
         for one in contrast.differences:
-            yield f"    {one.action.value} {one.title}"
+            yield f"    {one.action.value} {telling.harmless(one.title)}"
 
 
 def where(result: publication.StageResult) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import enum
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +18,10 @@ from undrift import errors
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _DIGITS = 8
+# Everything but printable signs and line ends (C0, DEL, C1, and what turns the direction of writing round).
+_CONTROL = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_ORDER = re.compile(r"##(?=(?:vso|teamcity)?\[)|^([ \t]*):(?=:)", re.MULTILINE)
+"""How a line of a log begins an order to CI: Azure Pipelines and TeamCity anywhere in it, GitHub Actions at its start."""
 
 
 class Exit(enum.IntEnum):
@@ -28,6 +33,7 @@ class Exit(enum.IntEnum):
     DIFFERENT = 3
     INTERRUPTED = 130
     PIPE_CLOSED = 141
+    ENDED = 143
 
 
 def output(command: _F) -> _F:
@@ -42,15 +48,27 @@ def output(command: _F) -> _F:
     )(command)
 
 
+def harmless(text: str) -> str:
+    """What others wrote (commits, servers, programs), without signs that a terminal or the log of CI would obey."""
+    return _ORDER.sub(
+        lambda found: f"{found[1]}: " if found[1] is not None else "## ", _CONTROL.sub("�", text)
+    )
+
+
 def data(found: Any) -> None:
     """Print JSON."""
-    click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    click.echo(_json(found, indent=2))
 
 
 def line(found: Any) -> None:
     """Print JSON on one line, at once: for streams."""
-    click.echo(json.dumps(found, ensure_ascii=False))
+    click.echo(_json(found))
     sys.stdout.flush()
+
+
+def _json(found: Any, **how: Any) -> str:
+    """JSON in which no text begins an order to CI: it reads as it did."""
+    return re.sub(r"##(?=(?:vso|teamcity)?\[)", r"#\\u0023", json.dumps(found, ensure_ascii=False, **how))
 
 
 def style(text: str, **how: Any) -> str:
@@ -59,10 +77,10 @@ def style(text: str, **how: Any) -> str:
     return text if plain or not any(how.values()) else click.style(text, **how)
 
 
-def show(lines: Iterable[str]) -> None:
+def show(lines: Iterable[str], *, err: bool = False) -> None:
     """Print lines for people."""
     for one in lines:
-        click.echo(one, color=True)
+        click.echo(one, color=True, err=err)
 
 
 @contextlib.contextmanager
@@ -110,7 +128,7 @@ def lines(told: Mapping[str, Any], label: str = "error", colour: str = "red") ->
         for part in told["parts"]:
             yield from lines(part, label, colour)
         return
-    yield f"{style(label, fg=colour, bold=True)} {style(told['code'], bold=True)}: {told['what']}"
+    yield f"{style(label, fg=colour, bold=True)} {style(told['code'], bold=True)}: {harmless(told['what'])}"
     commit = " by ".join(part for part in (short(told.get("revision")), told.get("author")) if part)
     for name, text in (
         ("where", told.get("where")),
@@ -119,7 +137,7 @@ def lines(told: Mapping[str, Any], label: str = "error", colour: str = "red") ->
         ("next", told.get("hint")),
     ):
         if text:
-            first, *rest = str(text).splitlines()
+            first, *rest = harmless(str(text)).splitlines()
             yield labelled(name, first, 8)
             yield from (f"  {'':<8}{more}" for more in rest)
 

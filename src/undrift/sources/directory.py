@@ -10,7 +10,7 @@ import hashlib
 import os
 import pathlib
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
 from undrift import errors
 from undrift.lib import canonical, paths
@@ -84,3 +84,16 @@ def _files(folder: pathlib.Path) -> Iterator[tuple[str, source.File]]:
                     raise errors.ArtifactRefused(f"{folder} holds more than {_LARGEST >> 20} MiB")
                 kind = source.FileKind.EXECUTABLE if info.st_mode & stat.S_IXUSR else source.FileKind.FILE
                 yield relative, source.File(path.read_bytes(), kind)
+
+
+async def changes(folder: pathlib.Path, ignored: Sequence[pathlib.Path], pause: float) -> AsyncIterator[None]:
+    """Tell whenever something changes below a folder, Git's own files left out; `pause` is the shortest time between.
+
+    It watches from the first time that it is asked.
+    """
+    import watchfiles  # noqa: PLC0415 - for whoever watches only
+
+    wanted = watchfiles.DefaultFilter(ignore_paths=list(ignored))
+    step = int(pause * 1000)
+    async for _ in watchfiles.awatch(folder, watch_filter=wanted, step=step, rust_timeout=2000):
+        yield

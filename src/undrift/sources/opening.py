@@ -9,7 +9,7 @@ import pathlib
 from undrift import interfaces
 from undrift.model import source
 from undrift.sources import connecting, limits
-from undrift.sources.git import remote, repository, submodules
+from undrift.sources.git import addresses, remote, repository, submodules
 from undrift.sources.git import source as git_source
 from undrift.sources.oci import source as oci_source
 
@@ -97,7 +97,7 @@ class SourcePool:
 
     def _name(self, declared: source.Source) -> str:
         """Names what may be shared: address and the places of the credentials, never their values."""
-        address = remote.parse_url(declared.url, insecure=declared.insecure)
+        address = addresses.parse_url(declared.url, insecure=declared.insecure)
         where = address.path if address.scheme == "file" else address.url.rstrip("/").removesuffix(".git")
         text = repr((address.scheme, where, declared.authentication, declared.insecure))
         return hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import pathlib
@@ -16,6 +17,7 @@ import pytest
 from tests.e2e import world
 from undrift import errors
 from undrift.model import health, report
+from undrift.providers.hosts import supervision
 from undrift.testing import git_http, git_server
 
 _T = TypeVar("_T")
@@ -114,6 +116,7 @@ def place(tmp_path: pathlib.Path, server: git_server.GitServer) -> Iterator[Obse
     yield made
     if made.process is not None:
         made.stop()
+    asyncio.run(supervision.shut_down(str(made.target / ".undrift")))
     shutil.rmtree(tmp_path, ignore_errors=True)
 
 

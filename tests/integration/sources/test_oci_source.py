@@ -2,21 +2,16 @@
 
 import asyncio
 import base64
-import contextlib
 import datetime
 import gzip
-import hashlib
 import http.server
 import io
 import json
 import os
 import pathlib
-import socket
-import subprocess
 import tarfile
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -26,114 +21,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.x509.oid import NameOID
 
-from tests import peers
+from tests import registries
 from tests.integration.sources import conftest
 from undrift import errors
 from undrift.model import source
 from undrift.sources import opening
 
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-LAYER = "application/vnd.cncf.flux.content.v1.tar+gzip"
-
-
-class Registry:
-    """A `docker-registry` on loopback, with or without a password; pushing is done by hand, byte by byte."""
-
-    def __init__(
-        self, folder: pathlib.Path, *, password: str = "", auth: dict[str, Any] | None = None
-    ) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.host = f"127.0.0.1:{self.port}"
-        self.folder = folder
-        self.password = password
-        self.auth = auth
-        self.token = ""
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self.folder.mkdir(exist_ok=True)
-        config: dict[str, Any] = {
-            "version": "0.1",
-            "log": {"level": "error"},
-            "storage": {
-                "filesystem": {"rootdirectory": str(self.folder / "data")},
-                "delete": {"enabled": True},
-            },
-            "http": {"addr": self.host},
-        }
-        if self.auth:
-            config["auth"] = self.auth
-        elif self.password:
-            # bcrypt of "secret", as `htpasswd -B` makes it
-            hashed = "$2b$05$wGcF.tfAmkhJ7YHnlvzdXOzn3ru2eIuJTf6pbZJy8VGrs7TVSoGsm"
-            (self.folder / "htpasswd").write_text(f"ada:{hashed}\n")
-            config["auth"] = {"htpasswd": {"realm": "here", "path": str(self.folder / "htpasswd")}}
-        (self.folder / "config.yml").write_text(json.dumps(config))
-        program = peers.require_peer("docker-registry")
-        log = (self.folder / "log").open("wb")
-        self.process = subprocess.Popen(
-            [program, "serve", str(self.folder / "config.yml")], stdout=log, stderr=log
-        )
-        log.close()
-        for _ in range(200):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                return
-            time.sleep(0.05)
-        pytest.fail((self.folder / "log").read_text())
-
-    def stop(self) -> None:
-        if self.process:
-            self.process.terminate()
-            self.process.wait()
-
-    def ask(self, method: str, path: str, data: bytes | None = None, kind: str = "") -> Mapping[str, str]:
-        url = path if path.startswith("http") else f"http://{self.host}/v2/apps/web/{path}"
-        headers = {"Content-Type": kind or "application/octet-stream"}
-        if self.password:
-            headers["Authorization"] = "Basic " + base64.b64encode(f"ada:{self.password}".encode()).decode()
-        if self.token:
-            headers["Authorization"] = f"Bearer {self.token}"
-        request = urllib.request.Request(url, data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return dict(answer.headers)
-
-    def blob(self, content: bytes) -> str:
-        digest = "sha256:" + hashlib.sha256(content).hexdigest()
-        place = self.ask("POST", "blobs/uploads/", b"")["Location"]
-        self.ask("PUT", f"{place}{'&' if '?' in place else '?'}digest={digest}", content)
-        return digest
-
-    def push(
-        self, tag: str, *layers: tuple[bytes, dict[str, Any]], annotations: dict[str, str] | None = None
-    ) -> str:
-        described = [
-            {"digest": self.blob(one), "size": len(one), "mediaType": LAYER, **more} for one, more in layers
-        ]
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": MANIFEST,
-            "config": {
-                "mediaType": "application/vnd.oci.empty.v1+json",
-                "digest": self.blob(b"{}"),
-                "size": 2,
-            },
-            "layers": described,
-            "annotations": annotations or {},
-        }
-        return self.ask("PUT", f"manifests/{tag}", json.dumps(manifest).encode(), MANIFEST)[
-            "Docker-Content-Digest"
-        ]
-
-    @property
-    def url(self) -> str:
-        return f"oci://{self.host}/apps/web"
-
 
 @pytest.fixture
-def registry(tmp_path: pathlib.Path, request: pytest.FixtureRequest) -> Iterator[Registry]:
-    made = Registry(tmp_path / "registry", password=getattr(request, "param", ""))
+def registry(tmp_path: pathlib.Path, request: pytest.FixtureRequest) -> Iterator[registries.Registry]:
+    made = registries.Registry(tmp_path / "registry", password=getattr(request, "param", ""))
     made.start()
     yield made
     made.stop()
@@ -165,7 +62,7 @@ def declare(url: str, **parts: Any) -> source.Source:
 
 
 async def test_an_artifact_is_resolved_compared_and_fetched(
-    registry: Registry, pool: opening.SourcePool
+    registry: registries.Registry, pool: opening.SourcePool
 ) -> None:
     annotations = {
         "org.opencontainers.image.created": "2026-01-02T03:04:05Z",
@@ -191,7 +88,7 @@ async def test_an_artifact_is_resolved_compared_and_fetched(
 
 
 async def test_layers_lie_above_one_another_and_single_files_are_files(
-    registry: Registry, pool: opening.SourcePool
+    registry: registries.Registry, pool: opening.SourcePool
 ) -> None:
     title = {"mediaType": "text/plain", "annotations": {"org.opencontainers.image.title": "notes.txt"}}
     registry.push("v1", archive({"a": "1", "b": "1"}), archive({"b": "2"}), (b"hello", title))
@@ -204,7 +101,7 @@ async def test_layers_lie_above_one_another_and_single_files_are_files(
     }
 
 
-async def test_ranges_digests_and_latest(registry: Registry, pool: opening.SourcePool) -> None:
+async def test_ranges_digests_and_latest(registry: registries.Registry, pool: opening.SourcePool) -> None:
     digests = {tag: registry.push(tag, archive({"x": tag})) for tag in ("1.0.0", "1.2.0", "2.0.0", "latest")}
     for reference, shown in [
         (source.GitReference(semver="^1"), f"1.2.0@{digests['1.2.0']}"),
@@ -233,7 +130,7 @@ async def test_ranges_digests_and_latest(registry: Registry, pool: opening.Sourc
     ],
 )
 async def test_what_may_not_be_used_is_refused(
-    registry: Registry, new_pool: conftest.NewPool, layer: tuple[bytes, dict[str, Any]], said: str
+    registry: registries.Registry, new_pool: conftest.NewPool, layer: tuple[bytes, dict[str, Any]], said: str
 ) -> None:
     registry.push("v1", layer)
     pool = new_pool(opening.Limits(freshness=0, total=2_000_000, file=200_000))
@@ -244,7 +141,7 @@ async def test_what_may_not_be_used_is_refused(
 
 
 async def test_a_layer_that_was_changed_in_the_registry_is_refused(
-    registry: Registry, pool: opening.SourcePool
+    registry: registries.Registry, pool: opening.SourcePool
 ) -> None:
     registry.push("v1", archive({"a": "1"}))
     opened = pool.open(declare(registry.url))
@@ -260,7 +157,7 @@ async def test_a_layer_that_was_changed_in_the_registry_is_refused(
 
 @pytest.mark.parametrize("registry", ["secret"], indirect=True)
 async def test_a_registry_that_asks_who_we_are(
-    registry: Registry, pool: opening.SourcePool, monkeypatch: pytest.MonkeyPatch
+    registry: registries.Registry, pool: opening.SourcePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry.push("v1", archive({"a": "1"}))
     with pytest.raises(errors.SourceDenied, match="names no credentials"):
@@ -349,7 +246,7 @@ async def test_a_registry_that_sends_us_for_a_token(
     auth = {
         "token": {"realm": realm, "service": "here", "issuer": "tokens", "rootcertbundle": str(tokens.chain)}
     }
-    registry = Registry(tmp_path / "registry", auth=auth)
+    registry = registries.Registry(tmp_path / "registry", auth=auth)
     registry.start()
     try:
         registry.token = tokens.token(["pull", "push"])
@@ -368,7 +265,9 @@ async def test_a_registry_that_sends_us_for_a_token(
         registry.stop()
 
 
-async def test_a_registry_that_is_away_and_comes_back(registry: Registry, pool: opening.SourcePool) -> None:
+async def test_a_registry_that_is_away_and_comes_back(
+    registry: registries.Registry, pool: opening.SourcePool
+) -> None:
     registry.push("v1", archive({"a": "1"}))
     opened = pool.open(declare(registry.url))
     revision = await opened.resolve()
@@ -379,7 +278,9 @@ async def test_a_registry_that_is_away_and_comes_back(registry: Registry, pool: 
     assert await opened.resolve() == revision
 
 
-async def test_many_applications_share_one_pull(registry: Registry, pool: opening.SourcePool) -> None:
+async def test_many_applications_share_one_pull(
+    registry: registries.Registry, pool: opening.SourcePool
+) -> None:
     registry.push("v1", archive({f"{number}/x": str(number) for number in range(50)}))
     opened = pool.open(declare(registry.url))
     revision = await opened.resolve()

@@ -16,9 +16,10 @@ from markdown_it import token
 
 from tests.unit.publishing import about
 from undrift import errors
+from undrift.forges import escaping
 from undrift.lib import yaml
 from undrift.model import delivery, forge, plan, publication, source
-from undrift.publishing import contrasting, describing, escaping, messages, subject
+from undrift.publishing import contrasting, describing, messages, subject
 
 VICIOUS = (
     "```", "````\n", "</details>", "<!-- undrift:v1 app=a -->", "-->", "@all", "fixes #1", "\n/merge\n", "|", "\n\n",

@@ -171,7 +171,9 @@ def explain(what: str, finished: Finished, secrets: Collection[str] = ()) -> err
 
 def shorten(text: str) -> str:
     """What matters of git's complaint: a few lines, without its own marks and advice."""
-    lines = [re.sub(r"^(fatal|error|remote|warning): ?", "", line).strip() for line in text.splitlines()]
+    lines = [
+        re.sub(r"^(?:(?:fatal|error|remote|warning):\s*)+", "", line).strip() for line in text.splitlines()
+    ]
     kept = [
         line for line in lines if line and not line.startswith(("Please make sure", "and the repository"))
     ]

@@ -114,6 +114,8 @@ class Workbench:
         self._environment: dict[str, str] = {}
         self._secrets = [self._login.password] if self._login.password else []
         self._local: set[str] = set()
+        self._known: dict[str, bytes] = {}
+        self._signs: bool | None = None
         self._digest_size = 20
 
     async def __aenter__(self) -> Self:
@@ -213,9 +215,10 @@ class Workbench:
 
     async def _tips(self, patterns: Sequence[str]) -> dict[str, str]:
         wanted = [f"refs/heads/{name}" for name in patterns]
-        listed = await self._git("for-each-ref", "--format=%(objectname) %(refname)", *wanted)
+        listed, _ = await asyncio.gather(
+            self._git("for-each-ref", "--format=%(objectname) %(refname)", *wanted), self._learn()
+        )
         lines = [line.split(" ", 1) for line in listed.decode().splitlines()]
-        await self._learn()
         return {name.removeprefix("refs/heads/"): commit for commit, name in lines}
 
     async def _learn(self) -> None:
@@ -241,16 +244,26 @@ class Workbench:
         self._local |= set(missing)
 
     async def read(self, ids: Collection[str]) -> dict[str, bytes]:
-        """The content of objects (commits, trees, blobs) by their ids."""
-        await self.obtain(ids)
-        wanted = list(dict.fromkeys(ids))
-        if not wanted:
-            return {}
-        given = "".join(f"{one}\n" for one in wanted).encode()
+        """The content of objects (commits, trees, blobs) by their ids; what was read before is remembered."""
+        wanted = [one for one in dict.fromkeys(ids) if one not in self._known]
+        await self.obtain(wanted)
+        if wanted:
+            self._known |= zip(wanted, batches.contents(await self._batch(wanted)), strict=True)
+        return {one: self._known[one] for one in ids}
+
+    async def _batch(self, names: Iterable[str]) -> bytes:
+        given = "".join(f"{one}\n" for one in names).encode()
         done = await self._run("cat-file", "--batch", given=given)
         if done.status:
             raise self._explain(f"objects of {self.address.shown} cannot be read", done)
-        return dict(zip(wanted, batches.contents(done.output), strict=True))
+        return done.output
+
+    async def _read_paths(self, commit: str, paths: Collection[str]) -> None:
+        """Read a commit and its trees at some paths with one program: who tries again has no time to lose."""
+        if commit in self._local and commit not in self._known:
+            names = [commit, f"{commit}^{{tree}}", *(f"{commit}:{path}" for path in sorted(paths))]
+            read = batches.found_or_missing(await self._batch(names))
+            self._known |= {name: content for name, content in read if content is not None}
 
     async def commits(self, ids: Collection[str]) -> dict[str, trees.Commit]:
         """Commits by their ids."""
@@ -267,9 +280,10 @@ class Workbench:
 
         Names beside them are somebody else's: whatever they are like, they stay.
         """
+        level = {part for folder in folders for part in [*planting.parents(folder), folder] if part}
+        await self._read_paths(commit, level)
         root = (await self.commits([commit]))[commit].tree if commit else ""
         known: dict[str, Mapping[str, trees.Entry]] = {"": await self.tree(root)}
-        level = {part for folder in folders for part in [*planting.parents(folder), folder] if part}
         for count in range(1, max((part.count("/") + 2 for part in level), default=1)):
             wanted: dict[str, str] = {}
             for part in (one for one in level if one.count("/") + 1 == count):
@@ -363,8 +377,10 @@ class Workbench:
                 "GIT_AUTHOR_EMAIL": mail,
                 "GIT_AUTHOR_DATE": f"@{max(0, int(author.time))} +0000",
             }
-        signs = await self._run("config", "--type=bool", "--get", "commit.gpgSign")
-        sign = ["-S"] if signs.output.strip() == b"true" else []
+        if self._signs is None:
+            signs = await self._run("config", "--type=bool", "--get", "commit.gpgSign")
+            self._signs = signs.output.strip() == b"true"
+        sign = ["-S"] if self._signs else []
         named = [part for parent in parents for part in ("-p", parent)]
         done = await self._run("commit-tree", *sign, forest.root, *named, given=message.encode(), extra=extra)
         if done.status:

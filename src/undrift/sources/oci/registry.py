@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import dataclasses
 import hashlib
 import json
+import random
 import re
 from collections.abc import Mapping
 from typing import Any
 from urllib import parse
 
 from undrift import errors, interfaces
-from undrift.lib import words
+from undrift.lib import backoff, words
 from undrift.model import source
 from undrift.sources import connecting
 
@@ -20,12 +22,15 @@ MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
 )
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _NAME = re.compile(r"^[a-z0-9]+([._/-]+[a-z0-9]+)*$")
 _DIGEST = re.compile(r"^sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})$")
 _MANIFEST_SIZE = 4 * 2**20
 _PAGES = 200
+_BUSY = frozenset({429, 502, 503, 504})
+_BACKOFF = backoff.Backoff(first=0.5, cap=30.0)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,15 +58,20 @@ def parse_url(url: str, *, insecure: bool) -> Address:
 
 
 class Registry:
-    """One artifact's place in one registry."""
+    """One artifact's place in one registry. `patience` is seconds that a busy registry is waited for, over all requests."""
 
     def __init__(
-        self, declared: source.Source, secrets: interfaces.SecretResolver, web: connecting.Web
+        self,
+        declared: source.Source,
+        secrets: interfaces.SecretResolver,
+        web: connecting.Web,
+        patience: float = 0.0,
     ) -> None:
         self.address = parse_url(declared.url, insecure=declared.insecure)
         self._declared = declared
         self._secrets = secrets
         self._web = web
+        self._patience = patience
         self._authorization = ""
 
     async def digest(self, tag: str) -> str:
@@ -146,6 +156,27 @@ class Registry:
         return answer
 
     async def _send(self, method: str, url: str, limit: int, accept: tuple[str, ...]) -> connecting.Answer:
+        attempt = 0
+        while True:
+            attempt += 1
+            answer = await self._send_once(method, url, limit, accept)
+            if answer.status not in _BUSY or not await self._waited(answer, attempt):
+                return answer
+
+    async def _waited(self, answer: connecting.Answer, attempt: int) -> bool:
+        """Wait as long as a busy registry asks us to; False where that is longer than our patience."""
+        said = answer.headers.get("Retry-After", "").strip()
+        chance = random.random()  # noqa: S311 - spreads retries, hides nothing
+        pause = float(said) if said.isdecimal() else _BACKOFF.delay(attempt, chance)
+        if pause > self._patience:
+            return False
+        self._patience -= pause
+        await asyncio.sleep(pause)
+        return True
+
+    async def _send_once(
+        self, method: str, url: str, limit: int, accept: tuple[str, ...]
+    ) -> connecting.Answer:
         headers = {"Accept": ", ".join(accept) or "*/*"}
         if self._authorization:
             headers["Authorization"] = self._authorization
