@@ -4,7 +4,12 @@ import os
 import pathlib
 import sys
 
+import pytest
+
+from undrift.cli import exits, main
+
 BUDGET = 0.120  # seconds of CPU
+IN_CI = 0.250  # for a command that CI runs, its own help included
 TRIES = 5
 
 
@@ -25,3 +30,11 @@ def test_help_is_quick() -> None:
     assert best <= BUDGET, (
         f"undrift --help takes {best * 1000:.0f} ms of CPU, {BUDGET * 1000:.0f} are allowed"
     )
+
+
+@pytest.mark.parametrize("name", sorted(exits.COMMANDS & main.COMMANDS.keys()))
+def test_a_command_of_ci_starts_quickly(name: str) -> None:
+    undrift = pathlib.Path(sys.executable).with_name("undrift")
+    best = min(cpu_of([str(undrift), name, "--help"]) for _ in range(TRIES))
+
+    assert best <= IN_CI, f"undrift {name} takes {best * 1000:.0f} ms of CPU, {IN_CI * 1000:.0f} are allowed"

@@ -26,7 +26,7 @@ _SEPARATOR: Final = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _ALIKE: Final = 0.8
 _LONGEST_WORD: Final = 63
 _TRAPS: Final = frozenset("yYnN")
-_OF_CI: Final = frozenset({"Delivery"})
+_OF_CI: Final = ("Delivery",)
 """Kinds that are for the part of Undrift that runs in CI: an agent leaves them alone."""
 
 

@@ -90,7 +90,7 @@ class _Conversion:
         stages = tuple(self._stages(source_path, renderer))
         spec |= self._config_maps(source_path, frozenset(one.name for one in stages))
         spec |= self._version()
-        branch = self._said.plain(self._given.pop("mainBranch", "main"), "mainBranch") or "main"
+        branch = self._branch()
         folder = self._folder(deployments)
         self._tool()
         self._validators(spec)
@@ -101,6 +101,14 @@ class _Conversion:
             url=url, branch=branch, folder=folder, forge=forge, images=images, spec=spec,
             seen=f"Converted from {self._file}.", remarks=(*self._said.remarks, *_SAFER),
         )  # fmt: skip
+
+    def _branch(self) -> str:
+        """The branch that agents read; what can be no name of one is told."""
+        written = self._said.plain(self._given.pop("mainBranch", "main"), "mainBranch") or "main"
+        if re.fullmatch(r"[\w][\w./-]*", written, re.ASCII):
+            return written
+        self._said.remark(f"mainBranch {written!r} cannot be the name of a branch: main is taken.")
+        return "main"
 
     def _part(self, name: str) -> dict[str, Any]:
         found = self._given.pop(name, {})

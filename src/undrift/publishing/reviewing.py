@@ -68,7 +68,8 @@ class Reviewer:
                 error.what = (
                     f"branch {self._branch(stage.name)} was pushed, its pull request is not up to date"
                 )
-                error.hint = "run it again, nothing is done twice"
+                again = "run it again, nothing is done twice"
+                error.hint = f"{error.hint}; then {again}" if isinstance(error, errors.ForgeDenied) else again
             raise
         head, base = self._branch(stage.name), self._declared.destination.branch
         return Reviewed(await self._forge.find_open(head, base))

@@ -11,28 +11,28 @@ import contextlib
 import contextvars
 import dataclasses
 import pathlib
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 from unittest import mock
 
 from undrift import errors
-from undrift.lib import backoff
+from undrift.lib import backoff, globs
 from undrift.model import delivery, publication, source
-from undrift.publishing import deciding, looking, messages, preparing, publishing, running
+from undrift.publishing import deciding, looking, messages, preparing, publishing, reverting, running
 from undrift.sources import directory
 from undrift.sources.git import checkout, grafting
 from undrift.testing import forge, git_server
 
 Files = Mapping[str, bytes]
+RECIPE = delivery.Recipe("manifests", "k8s")
 STAGES = (
-    delivery.Stage("staging", delivery.Recipe("manifests", "k8s"), folder="staging/pet"),
-    delivery.Stage(
-        "production",
-        delivery.Recipe("manifests", "k8s"),
-        way=delivery.Way.PULL_REQUEST,
-        folder="production/pet",
-    ),
+    delivery.Stage("staging", RECIPE, folder="staging/pet"),
+    delivery.Stage("prod-eu", RECIPE, way=delivery.Way.PULL_REQUEST, folder="prod-eu/pet"),
+    delivery.Stage("prod-us", RECIPE, way=delivery.Way.PULL_REQUEST, folder="prod-us/pet"),
 )
+REVIEWED = STAGES[1:]
+NOTHING_FOUND = publication.Findings()
+KEEP = ("local/*", "*.note")
 ENVIRON = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "/nonexistent",
@@ -67,6 +67,18 @@ class Job:
         return self.task.exception() or self.task.result()
 
 
+@dataclasses.dataclass(frozen=True)
+class Push:
+    """How many refs a push wanted to move, and how many it did."""
+
+    wanted: int
+    moved: int
+
+
+pushes: list[Push] = []
+forges: list[forge.FakeForge] = []
+
+
 class Bench(grafting.Workbench):
     """A workbench that stops before it talks to the server."""
 
@@ -76,7 +88,18 @@ class Bench(grafting.Workbench):
 
     async def push(self, moves: Sequence[grafting.Move]) -> grafting.Pushed:
         await pass_by("push")
-        return await super().push(moves)
+        before = self._moved(moves)
+        try:
+            return await super().push(moves)
+        finally:
+            after = self._moved(moves)
+            pushes.append(Push(len(moves), sum(old != new for old, new in zip(before, after, strict=True))))
+            for one in forges:
+                one.opened()  # a forge closes what has no branch any more at once
+
+    def _moved(self, moves: Sequence[grafting.Move]) -> list[str]:
+        git = ["git", "--git-dir", self.address.path, "for-each-ref", "--format=%(objectname)"]
+        return [git_server.run([*git, move.ref]).decode() for move in moves]
 
 
 async def pass_by(what: str) -> None:
@@ -96,13 +119,20 @@ class World:
         self.application = git_server.GitRepository(folder / "app.git")
         self.gitops = git_server.GitRepository(folder / "gitops.git")
         self.forge = forge.FakeForge(self.gitops, pass_by)
-        self.history = checkout.Checkout(self.application.path, ENVIRON)
-        self.declared = delivery.Delivery("pet", delivery.Destination(self.gitops.file_url), STAGES)
+        work = folder / "checkout"
+        work.mkdir()
+        (work / ".git").write_text(f"gitdir: {self.application.path}\n", encoding="utf-8")
+        self.history = checkout.Checkout(work, ENVIRON)
+        self.declared = delivery.Delivery(
+            "pet", delivery.Destination(self.gitops.file_url, keep=KEEP), STAGES
+        )
         self.commits: dict[str, dict[str, Files]] = {}
         self.jobs: list[Job] = []
         self.place = directory.DirectorySource(folder)
         self.gitops.commit({"README.md": "The GitOps repository.\n", "other/app/x.yaml": "x: 1\n"}, "Begin")
         self._stack = contextlib.ExitStack()
+        pushes.clear()
+        forges[:] = [self.forge]
         quick = backoff.Backoff(first=0.001, cap=0.001)
         self._stack.enter_context(mock.patch.object(publishing, "_BACKOFF", quick))
         self._stack.enter_context(mock.patch.object(grafting, "Workbench", Bench))
@@ -122,7 +152,8 @@ class World:
     def commit(self, files: Mapping[str, bytes]) -> str:
         """A new revision; every stage is rendered to these files, and a name of its own."""
         change: dict[str, str | bytes | None] = {f"k8s/{name}": content for name, content in files.items()}
-        gone = set(self.application.files() if self.commits else ()) - change.keys()
+        there = self.application.git("for-each-ref", "refs/heads/main")
+        gone = set(self.application.files() if there else ()) - change.keys()
         sha = self.application.commit(
             {**change, **dict.fromkeys(gone)}, f"Change {len(self.commits)} #{len(self.commits)}"
         )
@@ -136,6 +167,11 @@ class World:
         self.application.git("update-ref", "refs/heads/main", "main^")
         return self.commit(files)
 
+    def begin_anew(self, files: Mapping[str, bytes]) -> str:
+        """The application's main branch is replaced by one that has nothing to do with it."""
+        self.application.delete("main")
+        return self.commit(files)
+
     def _know(self, sha: str, files: Mapping[str, bytes]) -> None:
         self.commits[sha] = {
             stage.name: {**files, "stage.yaml": f"stage: {stage.name}\n".encode()} for stage in STAGES
@@ -143,21 +179,51 @@ class World:
 
     # --- jobs ------------------------------------------------------------------------------------------
 
-    def start(self, sha: str, options: deciding.Options | None = None, sequence: int = 0) -> Job:
+    def start(
+        self,
+        sha: str,
+        options: deciding.Options | None = None,
+        sequence: int = 0,
+        findings: publication.Findings = NOTHING_FOUND,
+    ) -> Job:
         """A job that stands before its first step."""
+        revision = self._revision(sha, sequence)
 
+        async def work() -> running.Done:
+            prepared = dataclasses.replace(self.prepared(revision), findings=findings)
+            return await running.publish(prepared, self.how(options))
+
+        return self._launch(sha, work)
+
+    def start_rollback(self, stage: str, reason: str = "it bites") -> Job:
+        """A job that takes a stage back to what it was before."""
+        newest = self.application.revision()
+        opened = self.prepared(self._revision(newest)).opened
+
+        async def work() -> running.Done:
+            order = reverting.Order(stage=stage, by="ada", reason=reason)
+            return await reverting.roll_back(opened, self.how(None), order)
+
+        return self._launch(newest, work)
+
+    def how(self, options: deciding.Options | None) -> running.How:
+        return running.How(
+            options=options or deciding.Options(), deadline=60.0, environ=ENVIRON, forge=self.forge
+        )
+
+    def _revision(self, sha: str, sequence: int = 0) -> publication.AppRevision:
+        found: publication.AppRevision = self.run(self.history.revision(sha, sequence=sequence))
+        return found
+
+    def _launch(self, sha: str, work: Callable[[], Coroutine[Any, Any, running.Done]]) -> Job:
         async def make() -> Job:
             job = Job(sha, asyncio.Semaphore(0), asyncio.Event())
-            revision = await self.history.revision(sha, issues=self.declared.commit.issues, sequence=sequence)
 
-            async def work() -> running.Done:
+            async def inside() -> running.Done:
                 _here.set(job)
-                how = running.How(
-                    options=options or deciding.Options(), deadline=60.0, environ=ENVIRON, forge=self.forge
-                )
-                return await running.publish(self._prepared(revision), how)
+                return await work()
 
-            job.task = asyncio.create_task(work())
+            job.task = asyncio.create_task(inside())
             return job
 
         job: Job = self.run(make())
@@ -165,22 +231,21 @@ class World:
         self.run(self._settle(job))
         return job
 
-    def _prepared(self, revision: publication.AppRevision) -> preparing.Prepared:
+    def prepared(self, revision: publication.AppRevision) -> preparing.Prepared:
+        """A revision rendered for all stages."""
         request = preparing.Request(folder=pathlib.Path(), variables={})
         named = source.Revision("", f"sha1:{revision.sha}")
         opened = preparing.Opened(
             request, self.declared, STAGES, {}, self.place, named, revision, self.history
         )
         rendered = self.commits[revision.sha]
-        return preparing.Prepared(
-            opened,
-            tuple(
-                publication.Rendition(
-                    stage, {name: source.File(content) for name, content in rendered[stage.name].items()}
-                )
-                for stage in STAGES
-            ),
-        )
+        renditions = [
+            publication.Rendition(
+                stage, {name: source.File(content) for name, content in rendered[stage.name].items()}
+            )
+            for stage in STAGES
+        ]
+        return preparing.Prepared(opened, tuple(renditions))
 
     def step(self, job: Job) -> None:
         """Let a job do one thing that others can see."""
@@ -221,6 +286,27 @@ class World:
         """A whole job."""
         return self.finish(self.start(sha, options))
 
+    # --- people ----------------------------------------------------------------------------------------
+
+    def protect(self, *branches: str) -> None:
+        """A rule of the server: nobody pushes to these branches; none protects none."""
+        hook = self.gitops.path / "hooks" / "update"
+        hook.parent.mkdir(exist_ok=True)
+        cases = "".join(f'[ "$1" = refs/heads/{name} ] && exit 1\n' for name in branches)
+        hook.write_text(f"#!/bin/sh\n{cases}exit 0\n", encoding="utf-8")
+        hook.chmod(0o755)
+
+    def edit(self, stage: str, name: str = "a.yaml", text: bytes = b"by: hand\n") -> str:
+        """Somebody changes a published file on the main branch."""
+        return self.gitops.commit({f"{stage}/pet/{name}": text}, "Edit by hand")
+
+    def commit_on_branch(self, stage: str) -> str:
+        """Somebody commits to the branch of a pull request of ours; "" where there is none."""
+        branch = looking.branch("pet", stage)
+        if not self.tip(branch):
+            return ""
+        return self.gitops.commit({f"{stage}/pet/a.yaml": b"by: hand\n"}, "Help out", branch=branch)
+
     # --- what is there ---------------------------------------------------------------------------------
 
     def tip(self, branch: str = "main") -> str:
@@ -234,6 +320,7 @@ class World:
         """The files of a stage in a commit, and what they say of themselves."""
         place = f"{stage}/pet/"
         names = [name for name in self.gitops.files(commit) if name.startswith(place)]
+        names = [name for name in names if not globs.matches(name.removeprefix(place), KEEP)]
         files = {name.removeprefix(place): self.gitops.read(name, commit) for name in names}
         noted = files.pop(publication.PROVENANCE, None)
         return files, messages.parse_provenance(noted)[0] if noted is not None else None
@@ -254,6 +341,17 @@ class World:
         return True
 
 
+@contextlib.contextmanager
+def opened(folder: pathlib.Path) -> Iterator[World]:
+    """A world in a new folder, for the time of a block."""
+    folder.mkdir()
+    made = World(folder)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
 def failed(ended: running.Done | BaseException) -> BaseException | None:
     """The error that a job ended with."""
     return ended if isinstance(ended, BaseException) else None
@@ -266,4 +364,5 @@ HONEST = (
     errors.ForgeUnavailable,
     errors.BranchProtected,
     errors.PushDeadline,
+    errors.RollbackImpossible,
 )

@@ -34,7 +34,7 @@ _FULL: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHA256: Final = 64
 _LOG: Final = ("log", "--no-show-signature", "--no-color")
 """Whatever a person's settings add to it."""
-_NO_TRAPS: Final = (("safe.bareRepository", "explicit"), ("core.fsmonitor", "false"))
+_NO_TRAP: Final = (("safe.bareRepository", "explicit"),)
 """Files of the application that look like a repository are none: its settings could name programs (git-config)."""
 _ANY_BRANCH: Final = "+refs/heads/*:refs/heads/*"
 
@@ -74,17 +74,16 @@ class Checkout:
             "LC_ALL": "C.UTF-8",
             "LANGUAGE": "C",
         }
-        self.environment |= command.more_settings(self.environment, _NO_TRAPS)
         self._history: tempfile.TemporaryDirectory[str] | None = None
 
     @classmethod
     async def find(cls, folder: pathlib.Path, environ: Mapping[str, str] | None = None) -> Checkout:
         """The checkout that a folder is in. Raises `UsageInvalid`."""
         known = dict(os.environ if environ is None else environ)
+        environment = cls(folder, known).environment
+        environment |= command.more_settings(environment, _NO_TRAP)
         done = await command.run(
-            ["-C", str(folder), "rev-parse", "--show-toplevel"],
-            cls(folder, known).environment,
-            timeout=_TIMEOUT,
+            ["-C", str(folder), "rev-parse", "--show-toplevel"], environment, timeout=_TIMEOUT
         )
         if done.status:
             raise errors.UsageInvalid(

@@ -19,7 +19,6 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import re
 import shutil
 import tempfile
 import zlib
@@ -29,21 +28,12 @@ from typing import Final, Self
 from undrift import errors
 from undrift.lib import mask
 from undrift.model import source
-from undrift.sources.git import addresses, batches, command, planting, trees
+from undrift.sources.git import addresses, batches, command, planting, refusals, trees
 
 _TIMEOUT: Final = 120.0
 _ALL: Final = 2**31 - 1
 """What Git takes for the whole history, also where it has that already."""
 _MEMORY: Final = pathlib.Path("/dev/shm")  # noqa: S108 - memory, and the folder in it is ours alone
-_DECLINED: Final = re.compile(
-    r"hook declined|protected|GH006|GL-HOOK|not allowed|TF402455|denied", re.IGNORECASE
-)
-_DENIED: Final = re.compile(r"permission denied for|not authori[sz]ed|read.only", re.IGNORECASE)
-"""What a hook says where it is about who pushes, not about the branch."""
-_LINE: Final = re.compile(r"^(?P<flag>.)\t(?P<from>[^\t]*):(?P<to>[^\t]*)\t(?P<said>.*)$", re.MULTILINE)
-_BLOCKED: Final = re.compile(
-    r"'refs/heads/(?P<there>[^']+)' exists; cannot create 'refs/heads/(?P<wanted>[^']+)'"
-)
 _USER, _PASSWORD = "UNDRIFT_GIT_USER", "UNDRIFT_GIT_PASSWORD"
 _HELPER: Final = (
     f"""!f() {{ test "$1" != get || printf 'username=%s\\npassword=%s\\n' "${_USER}" "${_PASSWORD}"; }}; f"""
@@ -406,32 +396,15 @@ class Workbench:
         )
         if done.status == 0:
             return Pushed(done=True)
-        said = done.output.decode("utf-8", "replace")
-        refused = {line["to"]: line["said"] for line in _LINE.finditer(said) if line["flag"] == "!"}
-        if not refused and "does not support --atomic" in done.complaint:
-            raise errors.ConfigInvalid(
-                f"{self.address.shown} cannot move several branches at once",
-                why="the server does not support atomic pushes, and stages are published together or not at all",
-                hint="publish each stage by itself (--stage), or use a server that supports them",
-            )
-        if not refused and "this repository's hash algorithm" in done.complaint:
-            # An empty repository does not say earlier that its ids are long ones.
+        refused = refusals.read(done.output)
+        if not refused and refusals.wants_long_ids(done.complaint):
+            # An empty repository does not say earlier that its ids are those of SHA-256.
             await self._init("sha256")
             return Pushed(done=False, lost="the repository has ids of SHA-256")
+        hidden = mask.Mask(self._secrets)
+        refusals.check(refused, hidden(done.complaint), self.address.shown)
         if not refused:
             raise self._explain(f"pushing to {self.address.shown} failed", done)
-        hidden = mask.Mask(self._secrets)
-        _check_room(done.complaint, refused.values(), self.address.shown)
-        if refused and _DENIED.search(done.complaint):
-            raise errors.SourceDenied(
-                f"{self.address.shown} does not let us push", why=hidden(command.shorten(done.complaint))
-            )
-        for ref, why in refused.items():
-            if _DECLINED.search(why) and "atomic" not in why:
-                complaint = hidden(command.shorten(done.complaint))
-                raise _protected(
-                    ref.removeprefix("refs/heads/"), self.address.shown, f"{why}\n{complaint}".strip()
-                )
         return Pushed(done=False, lost=hidden("; ".join(sorted(set(refused.values())))))
 
     # --- running ---------------------------------------------------------------------------------------
@@ -479,30 +452,3 @@ def _parted(person: str) -> tuple[str, str]:
     if not name.strip(_CRUD):
         name = mail if mail.strip(_CRUD) else "unknown"
     return name, mail
-
-
-def _check_room(complaint: str, refused: Collection[str], shown: str) -> None:
-    """What another try would not change: Git knows no branch beside a folder of branches of one name, and what is
-    checked out is not moved. Raises `BranchTaken`, `BranchProtected`.
-    """
-    there = _BLOCKED.search(complaint)
-    if there:
-        raise errors.BranchTaken(
-            f"branch {there['wanted']} cannot be made in {shown}",
-            why=f"there is a branch {there['there']}, and Git cannot have both",
-            hint=f"rename or delete {there['there']}",
-        )
-    if any("checked out" in why for why in refused):
-        raise errors.BranchProtected(
-            f"{shown} is somebody's checkout",
-            why="Git does not move a branch that is checked out",
-            hint="publish into a bare repository: git clone --bare makes one",
-        )
-
-
-def _protected(branch: str, shown: str, why: str) -> errors.BranchProtected:
-    return errors.BranchProtected(
-        f"branch {branch} of {shown} is protected",
-        why=why,
-        hint="let whoever publishes push to it, or set publish: pull-request for that stage",
-    )
