@@ -98,6 +98,7 @@ def test_values_of_another_source(world: worlds.World, plane: control_plane.Cont
 
     shared.commit(None)
     failure = world.until(lambda: world.glance("web").get("failure"))
+    assert failure is not None
     assert failure["what"] == "the value file values/prod.yaml of source shared does not exist"
     assert greeting() == "good morning"
 

@@ -114,9 +114,7 @@ def _chart_images(tree: surveying.Tree, chart: str) -> tuple[outline.Image, ...]
     values = next(iter(tree.documents(_join(chart, "values.yaml"))), {})
     found = list(_image_values(values, ""))
     return tuple(
-        outline.Image(
-            path, {"newTag": _TAG}, f"In {_join(chart, 'values.yaml')}: {repository}", index == 0
-        )
+        outline.Image(path, {"newTag": _TAG}, f"In {_join(chart, 'values.yaml')}: {repository}", index == 0)
         for index, (path, repository) in enumerate(
             sorted(found, key=lambda one: one[0].count("."))[:_MOST_IMAGES]
         )

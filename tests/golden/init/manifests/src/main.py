@@ -1,1 +1,1 @@
-print()
+"""The application itself: nothing that is published."""
