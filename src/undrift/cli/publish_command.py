@@ -71,6 +71,10 @@ def command(folder: pathlib.Path, output: str, **given: Any) -> int:
 def _publish(folder: pathlib.Path, output: str, given: dict[str, Any]) -> int:
     from undrift.publishing import deciding, preparing, running, updating
 
+    if not given["revision"]:
+        raise errors.UsageInvalid(
+            "--revision is empty", why="only commits are published", hint="leave it out, or name a commit"
+        )
     how = running.How(
         options=deciding.Options(
             given["overwrite"], given["resume"], given["rewritten"], given["hotfix"] or ""

@@ -25,6 +25,8 @@ from undrift.publishing import deciding, looking, messages
 from undrift.sources.git import checkout, grafting, planting
 
 _BACKOFF: Final = backoff.Backoff(first=0.2, cap=10.0, factor=1.7)
+_SPREAD: Final = 6.0
+"""So many attempts long is the span of time that those who lost spread over."""
 _EDITS: Final = 10
 _FIRST_TRIES: Final = 3
 """So often a server is tried that never answered: a wrong address is told soon."""
@@ -84,6 +86,7 @@ class Publisher:
         attempt, lost, reached = 0, "", False
         while True:
             attempt += 1
+            begun = loop.time()
             try:
                 sight = await looker.look()
                 reached = True
@@ -98,10 +101,10 @@ class Publisher:
             if pushed.done:
                 return Published(tuple(draft.results), sight)
             lost = pushed.lost
-            pause = _BACKOFF.delay(attempt, random.random())  # noqa: S311 - spreads retries, hides nothing
-            if loop.time() + pause > until:
+            now = loop.time()
+            if now >= until:
                 raise _gave_up(deadline, attempt, lost)
-            await asyncio.sleep(pause)
+            await asyncio.sleep(min(_pause(attempt, now - begun), until - now))
 
     def _check_kept(self, wanted: Sequence[Wanted]) -> None:
         """What is somebody else's is not rendered, too: nobody could tell any more whose it is."""
@@ -280,6 +283,16 @@ class _Draft:
                 attempts=self.attempt,
             )
         )
+
+
+def _pause(attempt: int, took: float) -> float:
+    """Seconds to wait after a lost race: the longer, the more often it was lost, and the longer an attempt takes.
+
+    An attempt takes long where many others are at it, on this machine or on the server: then a short pause makes it
+    worse for all of them.
+    """
+    chance = random.random()  # noqa: S311 - spreads retries, hides nothing
+    return max(_BACKOFF.delay(attempt, chance), chance * took * _SPREAD)
 
 
 def _gave_up(deadline: float, attempts: int, lost: str) -> errors.PushDeadline:

@@ -11,7 +11,7 @@ import pytest
 from tests.integration.publishing import gitea_world
 
 JOBS = 32
-AT_ONCE = ("--deadline", "110s")
+AT_ONCE = ("--deadline", "5m")
 
 
 def recorded(world: gitea_world.World, folder: str) -> list[str]:
@@ -21,7 +21,7 @@ def recorded(world: gitea_world.World, folder: str) -> list[str]:
     return [note["drySha"] for note in notes]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(500)
 async def test_thirty_two_applications(forge_world: gitea_world.World) -> None:
     """P1, P2, P6 and P7 for disjoint folders."""
     world = forge_world
@@ -38,7 +38,7 @@ async def test_thirty_two_applications(forge_world: gitea_world.World) -> None:
     world.git("fsck", "--strict")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(500)
 async def test_thirty_two_builds_of_one_application(forge_world: gitea_world.World) -> None:
     """P1, P5, P6, P7 and P10 for one folder: whatever comes first, the newest is what is there in the end."""
     world, pet = forge_world, forge_world.application("pet")

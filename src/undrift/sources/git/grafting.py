@@ -31,6 +31,7 @@ from undrift.model import source
 from undrift.sources.git import addresses, batches, command, planting, refusals, trees
 
 _TIMEOUT: Final = 120.0
+_ROOM: Final = 512 << 20
 _ALL: Final = 2**31 - 1
 """What Git takes for the whole history, also where it has that already."""
 _MEMORY: Final = pathlib.Path("/dev/shm")  # noqa: S108 - memory, and the folder in it is ours alone
@@ -109,7 +110,7 @@ class Workbench:
         self._digest_size = 20
 
     async def __aenter__(self) -> Self:
-        memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+        memory = _MEMORY if _is_roomy(_MEMORY) else None
         self._folder = tempfile.TemporaryDirectory(prefix="undrift-", dir=memory, ignore_cleanup_errors=True)
         store = pathlib.Path(self._folder.name, "store.git")
         self._environment = {
@@ -452,3 +453,11 @@ def _parted(person: str) -> tuple[str, str]:
     if not name.strip(_CRUD):
         name = mail if mail.strip(_CRUD) else "unknown"
     return name, mail
+
+
+def _is_roomy(place: pathlib.Path) -> bool:
+    """Whether a store fits there: containers often have 64 MiB of it, or none."""
+    try:
+        return os.access(place, os.W_OK) and shutil.disk_usage(place).free > _ROOM
+    except OSError:
+        return False
