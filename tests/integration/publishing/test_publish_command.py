@@ -303,7 +303,7 @@ ROWS: tuple[tuple[Callable[[places.Place], None], int, str], ...] = (
     (row_20_too_shallow_to_tell, 10, r"UD916.*nobody can tell if \w{8} is newer than \w{8}.*fetch-depth: 0.*--sequence"),
     (row_21_edited_by_hand, 10, r"UD917.*production/petclinic was edited by hand.*\w{8} Help out \(Ada.*keep.*--overwrite"),
 )  # fmt: skip
-"""Row 11 is `test_row_11`, 16 `test_row_16`, 19 in tests/integration/forges/test_publishing.py, L801 `test_row_22`."""
+"""Row 11 is `test_row_11`, 16 `test_row_16`, 19 in tests/integration/publishing/test_gitea.py, L801 `test_row_22`."""
 
 
 @pytest.mark.parametrize("prepare, code, message", ROWS, ids=[row.__name__ for row, _, _ in ROWS])

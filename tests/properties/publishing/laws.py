@@ -1,9 +1,9 @@
 """The properties of publishing, each as a function that raises when it does not hold. Numbers as in the specification.
 
-Of whole commands P8 is seen in tests/integration/publishing/test_publish_command.py, too. Not of jobs and their order, and therefore elsewhere:
-P14 (determinism) tests/integration/publishing/test_rendering.py, P15 (no token anywhere)
-tests/e2e/test_publishing_keeps_secrets.py, P16 (containment) tests/unit/sources/test_planting.py, P18 (local is
-remote) with `undrift apply --local`.
+Of whole commands P8 is seen in tests/integration/publishing/test_publish_command.py, too. Not of jobs and their order,
+and therefore elsewhere: P14 (determinism) and P18 (local is remote) in test_rendering.py and test_local.py of
+tests/integration/publishing, P15 (no token anywhere) in tests/e2e/test_publishing_keeps_secrets.py, P16 (containment)
+in tests/unit/sources/test_planting.py.
 """
 
 from __future__ import annotations

@@ -268,7 +268,6 @@ class Publishing(stateful.RuleBasedStateMachine):
         for stage in worlds.REVIEWED:
             self.settled(stage.name, done, newest)
         self.holds()
-        laws.p11_healed(world)
         before = laws.seen(world)
         again = world.finish(world.start(newest, sequence=self.sequence(newest)))
         assert isinstance(again, running.Done), f"P3: {again!r}"
