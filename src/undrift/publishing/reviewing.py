@@ -81,6 +81,7 @@ class Reviewer:
         head, base = self._branch(stage.name), self._declared.destination.branch
         found = await self._forge.find_open(head, base)
         if found is None:
+            await self._still_wanted(stage, about)
             spec = forge.PullRequestSpec(
                 head, base, title, body, settings.labels, settings.reviewers, settings.draft and limits.drafts
             )
@@ -101,6 +102,15 @@ class Reviewer:
         if settings.auto_merge and limits.auto_merge:
             await self._forge.enable_auto_merge(found, settings.auto_merge)
         return found
+
+    async def _still_wanted(self, stage: delivery.Stage, about: subject.Subject) -> None:
+        """A person may have closed the same while this was being pushed: it is not opened again."""
+        where = (await self.closed(stage)).get(about.tree)
+        if where is not None:
+            raise errors.ForgeRefused(
+                f"a person closed {where} meanwhile, which has the same content",
+                hint="another revision opens another; this one is held from now on",
+            )
 
     async def say(self, commit: str, about: subject.Subject) -> None:
         """Set the statuses of the commit at the head of a pull request."""

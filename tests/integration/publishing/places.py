@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -115,3 +116,8 @@ def delivered(root: pathlib.Path) -> Place:
     place.git("add", "-A")
     place.git("commit", "-qm", "Deliver #1")
     return place
+
+
+def heeding() -> None:
+    """Between fork and exec: Ctrl-C is heeded, also where whoever runs the tests in the background ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

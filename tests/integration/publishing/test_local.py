@@ -140,6 +140,7 @@ def test_it_applies_again_when_a_file_changes(tmp_path: pathlib.Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=places.heeding,  # noqa: PLW1509 - no thread of ours runs here
     )
     try:
         until(page.exists, process)
@@ -154,7 +155,7 @@ def test_it_applies_again_when_a_file_changes(tmp_path: pathlib.Path) -> None:
         # what it writes itself, into the checkout, would be a change to an apply that never ends
         time.sleep(1)
         process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=30)
+        said, _ = process.communicate(timeout=90)
     assert process.returncode == 130
     assert said.count("staging on ") == 2, said
     assert ".undrift" not in place.git("status", "--porcelain")

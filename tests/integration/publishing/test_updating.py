@@ -397,6 +397,7 @@ def test_it_looks_again_by_itself(shop: Shop, registry: registries.Registry) -> 
         env=places.environment(shop.place.root),
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=places.heeding,  # noqa: PLW1509 - no thread of ours runs here
     )
     try:
         assert process.stdout is not None
@@ -408,7 +409,7 @@ def test_it_looks_again_by_itself(shop: Shop, registry: registries.Registry) -> 
         assert shop.cache() == ":7.4.5"
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(60) == 130
         if process.stdout is not None:
             process.stdout.close()
 
