@@ -12,24 +12,17 @@ and exactly one commit. Nothing is merged or rebased: who lost a race begins ane
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import random
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from undrift import errors
-from undrift.lib import backoff, globs
+from undrift.lib import globs
 from undrift.model import delivery, publication, source
-from undrift.publishing import deciding, looking, messages
+from undrift.publishing import deciding, looking, messages, racing
 from undrift.sources.git import checkout, grafting, planting
 
-_BACKOFF: Final = backoff.Backoff(first=0.2, cap=10.0, factor=1.7)
-_SPREAD: Final = 6.0
-"""So many attempts long is the span of time that those who lost spread over."""
 _EDITS: Final = 10
-_FIRST_TRIES: Final = 3
-"""So often a server is tried that never answered: a wrong address is told soon."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -78,33 +71,18 @@ class Publisher:
         Raises `PushDeadline`, `BranchProtected`, `HandEdited`, `OrderUnknown`, `BranchTaken` and `SourceError`s, all
         before anything was changed.
         """
-        loop = asyncio.get_running_loop()
-        until = loop.time() + deadline
         looker = looking.Looker(self._bench, self._declared, [one.stage for one in wanted])
         self._check_kept(wanted)
         await self._bench.identity()
-        attempt, lost, reached = 0, "", False
-        while True:
-            attempt += 1
-            begun = loop.time()
-            try:
-                sight = await looker.look()
-                reached = True
-                draft = await self._draft(wanted, sight, attempt)
-                if dry or not draft.moves:
-                    return Published(tuple(draft.results), sight)
-                pushed = await self._bench.push(draft.moves)
-            except errors.SourceUnavailable as error:
-                if not reached and attempt >= _FIRST_TRIES:
-                    raise
-                pushed = grafting.Pushed(done=False, lost=error.why or error.what)
-            if pushed.done:
-                return Published(tuple(draft.results), sight)
-            lost = pushed.lost
-            now = loop.time()
-            if now >= until:
-                raise _gave_up(deadline, attempt, lost)
-            await asyncio.sleep(min(_pause(attempt, now - begun), until - now))
+
+        async def once(race: racing.Race) -> tuple[Published, grafting.Pushed]:
+            sight = await looker.look()
+            race.reached = True
+            draft = await self._draft(wanted, sight, race.attempt)
+            pushed = racing.UNNEEDED if dry or not draft.moves else await self._bench.push(draft.moves)
+            return Published(tuple(draft.results), sight), pushed
+
+        return await racing.run(once, deadline)
 
     def _check_kept(self, wanted: Sequence[Wanted]) -> None:
         """What is somebody else's is not rendered, too: nobody could tell any more whose it is."""
@@ -283,21 +261,3 @@ class _Draft:
                 attempts=self.attempt,
             )
         )
-
-
-def _pause(attempt: int, took: float) -> float:
-    """Seconds to wait after a lost race: the longer, the more often it was lost, and the longer an attempt takes.
-
-    An attempt takes long where many others are at it, on this machine or on the server: then a short pause makes it
-    worse for all of them.
-    """
-    chance = random.random()  # noqa: S311 - spreads retries, hides nothing
-    return max(_BACKOFF.delay(attempt, chance), chance * took * _SPREAD)
-
-
-def _gave_up(deadline: float, attempts: int, lost: str) -> errors.PushDeadline:
-    return errors.PushDeadline(
-        f"gave up after {deadline:g} s and {attempts} attempts",
-        why=f"{lost or 'others push to it all the time'}; nothing was changed",
-        hint="run it again, or raise --deadline",
-    )

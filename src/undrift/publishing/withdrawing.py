@@ -5,19 +5,14 @@ Only what was published goes: files that are `keep` stay, and a folder that some
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import random
 from collections.abc import Sequence
 
 from undrift import errors, interfaces
 from undrift.forges import escaping
-from undrift.lib import backoff
 from undrift.model import delivery, forge, publication
-from undrift.publishing import looking, messages, running
+from undrift.publishing import looking, messages, racing, running
 from undrift.sources.git import grafting, planting
-
-_BACKOFF = backoff.Backoff(first=0.2, cap=10.0, factor=1.7)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,26 +69,17 @@ async def withdraw(
     Raises `HandEdited`, `PushDeadline`, `BranchProtected`, and `SourceError`s; then nothing was removed.
     """
     await bench.identity()
-    loop = asyncio.get_running_loop()
-    until, attempt = loop.time() + manner.deadline, 0
     looker = looking.Looker(bench, declared, stages)
-    while True:
-        attempt += 1
+
+    async def once(race: racing.Race) -> tuple[_Draft, grafting.Pushed]:
         draft = _Draft(bench, declared, await looker.look(), manner)
+        race.reached = True
         await draft.make(stages)
-        pushed = (
-            grafting.Pushed(done=True) if manner.dry or not draft.moves else await bench.push(draft.moves)
-        )
-        if pushed.done:
-            return tuple(draft.results[stage.name] for stage in stages)
-        pause = _BACKOFF.delay(attempt, random.random())  # noqa: S311 - spreads retries, hides nothing
-        if loop.time() + pause > until:
-            raise errors.PushDeadline(
-                f"gave up after {manner.deadline:g} s and {attempt} attempts",
-                why=f"{pushed.lost}; nothing was changed",
-                hint="run it again, or raise --deadline",
-            )
-        await asyncio.sleep(pause)
+        idle = manner.dry or not draft.moves
+        return draft, racing.UNNEEDED if idle else await bench.push(draft.moves)
+
+    draft = await racing.run(once, manner.deadline)
+    return tuple(draft.results[stage.name] for stage in stages)
 
 
 class _Draft:

@@ -18,7 +18,7 @@ from unittest import mock
 from undrift import errors
 from undrift.lib import backoff, globs
 from undrift.model import delivery, publication, source
-from undrift.publishing import deciding, looking, messages, preparing, publishing, reverting, running
+from undrift.publishing import deciding, looking, messages, preparing, racing, reverting, running
 from undrift.sources import directory
 from undrift.sources.git import checkout, grafting
 from undrift.testing import forge, git_server
@@ -134,7 +134,7 @@ class World:
         pushes.clear()
         forges[:] = [self.forge]
         quick = backoff.Backoff(first=0.001, cap=0.001)
-        self._stack.enter_context(mock.patch.object(publishing, "_BACKOFF", quick))
+        self._stack.enter_context(mock.patch.object(racing, "_BACKOFF", quick))
         self._stack.enter_context(mock.patch.object(grafting, "Workbench", Bench))
 
     def close(self) -> None:
