@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from undrift import errors
-from undrift.lib import process
+from undrift.lib import process, tasks
 from undrift.providers.hosts import changing, failing, transport, walking
 
 _INHERITED: Final = frozenset({"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "SHELL"})
@@ -52,6 +52,13 @@ class LocalTransport:
         """See `transport.Transport`."""
         return await asyncio.to_thread(self._look, wanted)
 
+    async def survey(
+        self, wanted: Mapping[str, transport.Need], questions: Sequence[transport.Question]
+    ) -> tuple[Mapping[str, transport.Seen], Sequence[process.Completed]]:
+        """See `transport.Transport`."""
+        answers = await tasks.together(self._answer(question) for question in questions)
+        return (await self.look(wanted) if wanted else {}), answers
+
     async def change(self, steps: Sequence[transport.Step]) -> Sequence[str]:
         """See `transport.Transport`."""
         return await _whole(functools.partial(changing.carry_out, self._root, steps))
@@ -77,6 +84,20 @@ class LocalTransport:
                 f"{program} cannot be run",
                 why=error.problem,
                 hint="is it installed, and is its folder there?",
+            ) from error
+
+    async def _answer(self, question: transport.Question) -> process.Completed:
+        command = ("/bin/sh", "-c", question.script, "undrift", *question.words)
+        try:
+            return await process.run(
+                command,
+                env={**clean_environment(), "LC_ALL": "C"},
+                cwd=self._root,
+                limits=process.Limits(timeout=question.timeout),
+            )
+        except process.ProcessError as error:
+            raise errors.TargetUnavailable(
+                "the machine does not answer", why=error.problem, hint="look at its load and its disks"
             ) from error
 
     def _look(self, wanted: Mapping[str, transport.Need]) -> dict[str, transport.Seen]:

@@ -121,6 +121,18 @@ class Order:
     timeout: float = 60.0
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Question:
+    """A POSIX shell program of ours that looks and changes nothing; it gets `words` as $1, $2 ….
+
+    `script` is a constant: what a manifest or a machine says is in `words`, never in the program itself.
+    """
+
+    script: str
+    words: tuple[str, ...] = ()
+    timeout: float = 60.0
+
+
 class Transport(Protocol):
     """One machine. Raises `TargetError`s only."""
 
@@ -132,6 +144,15 @@ class Transport(Protocol):
         """What there is at each path; a path that is missing in the answer is missing on the machine.
 
         One batch, whatever the number of paths. What cannot be looked at raises: it is not absent.
+        """
+        ...
+
+    async def survey(
+        self, wanted: Mapping[str, Need], questions: Sequence[Question]
+    ) -> tuple[Mapping[str, Seen], Sequence[process.Completed]]:
+        """A look and the answers to questions (in their order), in one round trip whatever their number.
+
+        How a question's program ended is for who asked to judge; one that took too long raises.
         """
         ...
 
