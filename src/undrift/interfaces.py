@@ -13,12 +13,10 @@ from typing import Any, Protocol, runtime_checkable
 from undrift import errors
 from undrift.model import (
     agent,
-    application,
     event,
+    finding,
     forge,
-    health,
     inventory,
-    lock,
     plan,
     record,
     resource,
@@ -190,31 +188,11 @@ class Session(Protocol):
         ...
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Found:
-    """Something on a target that could be declared: a document, the file it could be in, and what it belongs to.
-
-    `group` is a name that people gave to a whole of which it is a part; "" where nobody did.
-    """
-
-    group: str
-    file: str
-    document: Mapping[str, Any] = dataclasses.field(repr=False)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Survey:
-    """What was found on a part of a target, and what was left out and why (name, reason)."""
-
-    found: tuple[Found, ...]
-    left_out: tuple[tuple[str, str], ...] = ()
-
-
 @runtime_checkable
 class Surveyor(Protocol):
     """A session on a target whose resources can be written down as documents."""
 
-    async def survey(self, scope: str) -> Survey:
+    async def survey(self, scope: str) -> finding.Survey:
         """What is in a part of the target (Kubernetes: a namespace). Raises a `TargetError`. Must not modify it."""
         ...
 
@@ -304,33 +282,14 @@ class Notifier(Protocol):
         ...
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Memory:
-    """All that a reconcile needs to know about an application from earlier ones, read in one go.
-
-    `last_good` is the revision whose desired state was applied last, `last_lock` all that it was made from;
-    None when that is not known. `resumed` is False for an application
-    that the database does not know (`learn` leaves it so): it may go on when nothing on the target bears our
-    mark, when nothing is to be done, or when a person resumed it.
-    """
-
-    inventory: inventory.Inventory
-    last_good: source.Revision | None = None
-    last_lock: lock.InputLock | None = None
-    held_back: tuple[record.HeldBack, ...] = ()
-    approvals: tuple[record.Approval, ...] = ()
-    hold: record.Hold | None = None
-    resumed: bool = True
-
-
 class Database(Protocol):
     """What we remember. Every write that changes an application's state is fenced by its lease's epoch."""
 
-    async def recall(self, name: str) -> Memory:
+    async def recall(self, name: str) -> record.Memory:
         """Everything known about one application; empty and not resumed when it was never seen."""
         ...
 
-    async def recall_all(self) -> Mapping[str, Memory]:
+    async def recall_all(self) -> Mapping[str, record.Memory]:
         """The same for every known application, for a quick start."""
         ...
 
@@ -350,7 +309,9 @@ class Database(Protocol):
         """The ledger of one application."""
         ...
 
-    async def settle(self, lease: Lease, name: str, decide: Callable[[Memory], Memory]) -> Memory:
+    async def settle(
+        self, lease: Lease, name: str, decide: Callable[[record.Memory], record.Memory]
+    ) -> record.Memory:
         """Remember what a reconcile came to: last good, held back, approvals left, resumed; not the inventory.
 
         `decide` is given what is remembered now and returns what is to be, in one transaction; it is pure, and
@@ -389,36 +350,6 @@ class Database(Protocol):
     async def close(self) -> None:
         """Flush what is batched and close."""
         ...
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Peer:
-    """What an application's dependency looks like to it."""
-
-    name: str
-    health: health.Health
-    in_sync: bool
-
-
-Peers = Mapping[str, Peer]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What an application sees of the others and of the world's time.
-
-    `project` is the one it belongs to; `takers` may take from it what it lets go of, and nobody knows yet
-    whether they do; `source_url` is the place its files come from. `contested` are its resources that were
-    changed back again and again of late.
-    """
-
-    project: application.Project = application.DEFAULT_PROJECT
-    peers: Peers = dataclasses.field(default_factory=dict)
-    claims: inventory.Claims = dataclasses.field(default_factory=dict)
-    takers: frozenset[str] = frozenset()
-    source_url: str = ""
-    now: float = 0.0
-    contested: frozenset[resource.ResourceId] = frozenset()
 
 
 class Forge(Protocol):

@@ -12,9 +12,9 @@ import fnmatch
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from undrift import errors, interfaces
+from undrift import errors
 from undrift.engine import digesting, windows
-from undrift.model import application, elsewhere, health, plan, record, resource
+from undrift.model import application, elsewhere, health, plan, record, resource, view
 
 HEALS = 10
 """So often is one resource repaired"""
@@ -29,8 +29,8 @@ class Considered:
     application: application.Application
     plan: plan.Plan
     desired: resource.DesiredState
-    memory: interfaces.Memory
-    surroundings: interfaces.Surroundings
+    memory: record.Memory
+    surroundings: view.Surroundings
     described: Mapping[str, Any]
     approved: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     held_back: record.HeldBack | None = None
@@ -130,7 +130,7 @@ def _empty(considered: Considered) -> Iterator[errors.GuardError]:
 
 
 def forbidden(
-    subject: application.Application, around: interfaces.Surroundings, desired: resource.DesiredState
+    subject: application.Application, around: view.Surroundings, desired: resource.DesiredState
 ) -> Iterator[errors.ProjectForbids]:
     """What its project does not allow an application: known before anything is asked of the target."""
     project = around.project

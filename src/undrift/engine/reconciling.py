@@ -35,6 +35,7 @@ from undrift.model import (
     resource,
     source,
     target,
+    view,
 )
 
 _T = TypeVar("_T")
@@ -51,8 +52,8 @@ class Subject:
 
     application: application.Application
     config_digest: str
-    memory: interfaces.Memory
-    surroundings: interfaces.Surroundings
+    memory: record.Memory
+    surroundings: view.Surroundings
     retry: bool = False
     dry: bool = False
     changed: float = 0.0
