@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import structlog
 
-from undrift import errors, interfaces
+from undrift import errors
 from undrift.agent import queue, recorder, sharing, world
-from undrift.model import inventory
+from undrift.model import inventory, record
 
 _log = structlog.get_logger("undrift")
 SECONDS = 30.0
@@ -96,6 +96,6 @@ class Leasing:
                     _log.info("application moved", application=name, moved_from=old)
 
 
-def _of(memories: Mapping[str, interfaces.Memory], name: str) -> interfaces.Memory:
+def _of(memories: Mapping[str, record.Memory], name: str) -> record.Memory:
     """One that was never seen is not resumed: it may have lost its database."""
-    return memories.get(name) or interfaces.Memory(inventory.Inventory(name), resumed=False)
+    return memories.get(name) or record.Memory(inventory.Inventory(name), resumed=False)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from undrift import errors, interfaces
+from undrift import errors
 from undrift.engine import digesting
-from undrift.model import health, plan, record, resource, source
+from undrift.model import health, plan, record, resource, source, view
 
 _SHOWN = b"shown"
 
@@ -139,12 +139,12 @@ def drifted(value: record.Reconciliation) -> list[plan.Change]:
     return [one for one in every if one.reason is plan.Reason.DRIFT]
 
 
-def peer(document: Mapping[str, Any]) -> interfaces.Peer:
+def peer(document: Mapping[str, Any]) -> view.Peer:
     """What those see that depend on it, from the newest of what `reconciliation` made."""
     found = document["health"]
     how = health.Health(health.Status(found["status"]), found["reason"])
     done = document["ending"] in (record.Ending.IN_SYNC.value, record.Ending.APPLIED.value)
-    return interfaces.Peer(document["application"], how, done)
+    return view.Peer(document["application"], how, done)
 
 
 def failure(value: record.Failure | None) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ import dataclasses
 from undrift import errors, interfaces
 from undrift.agent import healing, recorder
 from undrift.engine import settling
-from undrift.model import application, health, record, resource
+from undrift.model import application, health, record, resource, view
 
 
 @dataclasses.dataclass(slots=True)
@@ -26,7 +26,7 @@ class Tenant:
 
     application: application.Application
     digest: str
-    memory: interfaces.Memory | None = None
+    memory: record.Memory | None = None
     lease: interfaces.Lease | None = None
     told: record.Reconciliation | None = None
     summary: recorder.Summary | None = None
@@ -61,6 +61,6 @@ class Tenant:
         """As the last reconcile saw it."""
         return health.UNKNOWN if self.told is None else settling.health_of(self.told)
 
-    def peer(self) -> interfaces.Peer:
+    def peer(self) -> view.Peer:
         """What those see that depend on it."""
-        return interfaces.Peer(self.name, self.health, self.in_sync)
+        return view.Peer(self.name, self.health, self.in_sync)

@@ -24,7 +24,7 @@ from undrift.agent import (
     world,
 )
 from undrift.engine import reconciling, settling
-from undrift.model import application, record
+from undrift.model import application, record, view
 
 _log = structlog.get_logger("undrift")
 _SPARE = 100
@@ -50,7 +50,7 @@ class Worker:
             finally:
                 self._shared.queue.done(name)
 
-    async def _work(self, known: tenant.Tenant, lease: interfaces.Lease, memory: interfaces.Memory) -> None:
+    async def _work(self, known: tenant.Tenant, lease: interfaces.Lease, memory: record.Memory) -> None:
         self._shared.queue.reset(known.name)
         name = secrets.token_hex(4)
         with structlog.contextvars.bound_contextvars(reconcile=name):
@@ -63,7 +63,7 @@ class Worker:
         self,
         known: tenant.Tenant,
         lease: interfaces.Lease,
-        memory: interfaces.Memory,
+        memory: record.Memory,
         name: str,
         *,
         dry: bool = False,
@@ -139,12 +139,12 @@ class Worker:
             exclusive=functools.partial(scoping.exclusive, shared, place),
         )
 
-    async def _surroundings(self, known: tenant.Tenant) -> interfaces.Surroundings:
+    async def _surroundings(self, known: tenant.Tenant) -> view.Surroundings:
         shared, subject = self._shared, known.application
         found = shared.configuration
         projects = found.projects if found else {}
         poll = shared.polls.get(subject.source.name)
-        return interfaces.Surroundings(
+        return view.Surroundings(
             project=projects.get(subject.project, application.DEFAULT_PROJECT),
             peers={
                 name: await self._peer(shared.tenants[name])
@@ -158,7 +158,7 @@ class Worker:
             contested=known.heals.contested(shared.clock.now()),
         )
 
-    async def _peer(self, known: tenant.Tenant) -> interfaces.Peer:
+    async def _peer(self, known: tenant.Tenant) -> view.Peer:
         """How a dependency is; of one that another replica works on, by what that one wrote down last."""
         if known.lease is None:
             last = await self._shared.database.reconciles(known.name, 1)
@@ -170,7 +170,7 @@ class Worker:
         self,
         known: tenant.Tenant,
         lease: interfaces.Lease,
-        memory: interfaces.Memory,
+        memory: record.Memory,
         told: record.Reconciliation,
     ) -> None:
         """Remember what the reconcile came to, in the database only where it says something new."""

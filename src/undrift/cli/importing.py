@@ -14,7 +14,7 @@ from undrift import errors, interfaces, plugins
 from undrift.cli import telling
 from undrift.config import part
 from undrift.lib import atomic, yaml
-from undrift.model import target
+from undrift.model import finding, target
 from undrift.sources import credentials
 
 _LONGEST = 63
@@ -51,7 +51,7 @@ def write(order: Order) -> Written:
             why="; ".join(f"{name}: {why}" for name, why in found.left_out[:5]),
             hint="is it the right place?",
         )
-    groups: dict[str, list[interfaces.Found]] = collections.defaultdict(list)
+    groups: dict[str, list[finding.Found]] = collections.defaultdict(list)
     for one in found.found:
         groups[_name(one.group) or _name(order.scope)].append(one)
     files = dict(_files(order, groups, settings))
@@ -81,7 +81,7 @@ def told(written: Written, folder: pathlib.Path) -> Iterator[str]:
     yield f"next: look at the files, commit them, and see `undrift plan {folder}`: it takes over and changes no field"
 
 
-async def _survey(order: Order, settings: Mapping[str, Any]) -> interfaces.Survey:
+async def _survey(order: Order, settings: Mapping[str, Any]) -> finding.Survey:
     provider = plugins.Registry(None).provider(order.layer)
     place = target.Target(order.target, order.layer, settings=settings)
     session = await provider.connect(place, credentials.EnvironmentSecrets())
@@ -111,7 +111,7 @@ def _settings(given: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _files(
-    order: Order, groups: Mapping[str, list[interfaces.Found]], settings: Mapping[str, Any]
+    order: Order, groups: Mapping[str, list[finding.Found]], settings: Mapping[str, Any]
 ) -> Iterator[tuple[pathlib.Path, str]]:
     configuration = order.folder / _CONFIGURATION
     spec: dict[str, Any] = {"provider": order.layer}

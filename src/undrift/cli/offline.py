@@ -19,7 +19,7 @@ from undrift.cli import checkouts
 from undrift.config import configuration
 from undrift.engine import reconciling, settling
 from undrift.lib import words
-from undrift.model import application, inventory, record, resource, target
+from undrift.model import application, inventory, record, resource, target, view
 from undrift.sources import credentials, opening
 from undrift.testing import memory
 
@@ -192,7 +192,7 @@ class _Planner:
                 reconciling.Subject(
                     application=subject,
                     config_digest=self._found.digests.get(subject.name, ""),
-                    memory=interfaces.Memory(inventory.Inventory(subject.name)),
+                    memory=record.Memory(inventory.Inventory(subject.name)),
                     surroundings=self._surroundings(subject, claims),
                     dry=dry,
                 ),
@@ -223,11 +223,9 @@ class _Planner:
         name = subject.source.name
         return self._checkout.source if name == _CONFIG else self._pool.open(self._found.sources[name])
 
-    def _surroundings(
-        self, subject: application.Application, claims: inventory.Claims
-    ) -> interfaces.Surroundings:
+    def _surroundings(self, subject: application.Application, claims: inventory.Claims) -> view.Surroundings:
         declared = self._found.sources.get(subject.source.name)
-        return interfaces.Surroundings(
+        return view.Surroundings(
             project=self._found.projects.get(subject.project, application.DEFAULT_PROJECT),
             peers=self._peers(subject),
             claims=claims,
@@ -235,9 +233,9 @@ class _Planner:
             now=time.time(),
         )
 
-    def _peers(self, subject: application.Application) -> Mapping[str, interfaces.Peer]:
+    def _peers(self, subject: application.Application) -> Mapping[str, view.Peer]:
         told = {name: self._told[name] for name in subject.depends_on if name in self._told}
         return {
-            name: interfaces.Peer(name, settling.health_of(one), one.ending is record.Ending.IN_SYNC)
+            name: view.Peer(name, settling.health_of(one), one.ending is record.Ending.IN_SYNC)
             for name, one in told.items()
         }

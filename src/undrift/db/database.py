@@ -90,11 +90,11 @@ class SqlDatabase:
 
         return await self.run(guarded)
 
-    async def recall(self, name: str) -> interfaces.Memory:
+    async def recall(self, name: str) -> record.Memory:
         """See `interfaces.Database`."""
         return (await self.run(memories.recall, [name])).get(name, memories.unknown(name))
 
-    async def recall_all(self) -> Mapping[str, interfaces.Memory]:
+    async def recall_all(self) -> Mapping[str, record.Memory]:
         """See `interfaces.Database`."""
         return await self.run(memories.recall, None)
 
@@ -150,8 +150,8 @@ class SqlDatabase:
         self,
         lease: interfaces.Lease,
         name: str,
-        decide: Callable[[interfaces.Memory], interfaces.Memory],
-    ) -> interfaces.Memory:
+        decide: Callable[[record.Memory], record.Memory],
+    ) -> record.Memory:
         """See `interfaces.Database`."""
         return await self.fenced(lease, memories.settle, name, decide)
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 import sqlalchemy as sa
 
-from undrift import interfaces
 from undrift.db import coding, leases, ledger, tables
 from undrift.model import inventory, record, resource
 
@@ -32,7 +31,7 @@ def _of(table: sa.Table) -> sa.Select[tuple[object, ...]]:
     return sa.select(table).where(table.c.application.in_(sa.bindparam("b_names", expanding=True)))
 
 
-def recall(connection: sa.Connection, names: Collection[str] | None) -> dict[str, interfaces.Memory]:
+def recall(connection: sa.Connection, names: Collection[str] | None) -> dict[str, record.Memory]:
     """Memories of `names`, or of every known application; unknown names are left out."""
     chosen = {"b_names": sorted(names)} if names is not None else None
 
@@ -47,7 +46,7 @@ def recall(connection: sa.Connection, names: Collection[str] | None) -> dict[str
     for row in rows(tables.approvals):
         approvals[row.application].append(record.Approval(row.application, row.digest, row.by, row.at))
     return {
-        row.application: interfaces.Memory(
+        row.application: record.Memory(
             inventory=inventory.Inventory(row.application, entries.get(row.application, {})),
             last_good=coding.revision_from(row.last_good),
             last_lock=coding.lock_from(row.last_lock),
@@ -60,14 +59,14 @@ def recall(connection: sa.Connection, names: Collection[str] | None) -> dict[str
     }
 
 
-def unknown(name: str) -> interfaces.Memory:
+def unknown(name: str) -> record.Memory:
     """The memory of an application that the database never saw."""
-    return interfaces.Memory(inventory.Inventory(name), resumed=False)
+    return record.Memory(inventory.Inventory(name), resumed=False)
 
 
 def settle(
-    connection: sa.Connection, name: str, decide: Callable[[interfaces.Memory], interfaces.Memory]
-) -> interfaces.Memory:
+    connection: sa.Connection, name: str, decide: Callable[[record.Memory], record.Memory]
+) -> record.Memory:
     """Last good, held back and resumed; approvals that are not decided to stay are dropped."""
     found = recall(connection, [name])
     before = found.get(name, unknown(name))
@@ -83,7 +82,7 @@ def settle(
     return after
 
 
-def _keep(connection: sa.Connection, name: str, memory: interfaces.Memory) -> None:
+def _keep(connection: sa.Connection, name: str, memory: record.Memory) -> None:
     words = {
         "resumed": memory.resumed,
         "last_good": coding.revision_to(memory.last_good),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from undrift import errors, interfaces
+from undrift import errors
 from undrift.engine import applying, rendering
 from undrift.model import application, lock, record, resource, source
 
@@ -32,7 +32,7 @@ class Chooser:
     """Prepares revisions. `retry` tries a held-back one once more; `timeout` is seconds for one of them."""
 
     kitchen: rendering.Kitchen
-    memory: interfaces.Memory
+    memory: record.Memory
     retry: bool = False
     timeout: float = 300.0
 

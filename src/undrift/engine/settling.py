@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from undrift import interfaces
 from undrift.engine import rendering
 from undrift.model import health, record
 
 
-def settle(told: record.Reconciliation, memory: interfaces.Memory) -> interfaces.Memory:
+def settle(told: record.Reconciliation, memory: record.Memory) -> record.Memory:
     """What is remembered after a reconcile: last good, held back, and approvals that are spent."""
     held = memory.held_back
     if told.held_back is not None:

@@ -7,7 +7,7 @@ import enum
 from collections.abc import Mapping
 
 from undrift import errors
-from undrift.model import health, inventory, plan, resource, source
+from undrift.model import health, inventory, lock, plan, resource, source
 
 
 class Phase(enum.StrEnum):
@@ -94,6 +94,25 @@ class Hold:
     until: float
     by: str
     reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Memory:
+    """All that a reconcile needs to know about an application from earlier ones, read in one go.
+
+    `last_good` is the revision whose desired state was applied last, `last_lock` all that it was made from;
+    None when that is not known. `resumed` is False for an application
+    that the database does not know (`learn` leaves it so): it may go on when nothing on the target bears our
+    mark, when nothing is to be done, or when a person resumed it.
+    """
+
+    inventory: inventory.Inventory
+    last_good: source.Revision | None = None
+    last_lock: lock.InputLock | None = None
+    held_back: tuple[HeldBack, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    hold: Hold | None = None
+    resumed: bool = True
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

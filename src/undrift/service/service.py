@@ -162,7 +162,7 @@ class Service:
         lease, memory = await self._held(known)
         return await self._worker.reconcile(known, lease, memory, "look", dry=True)
 
-    async def _held(self, known: tenant.Tenant) -> tuple[interfaces.Lease, interfaces.Memory]:
+    async def _held(self, known: tenant.Tenant) -> tuple[interfaces.Lease, record.Memory]:
         """What one must have to work on an application. Raises `OrderError` that says who has it."""
         if known.lease is not None and known.memory is not None:
             return known.lease, known.memory

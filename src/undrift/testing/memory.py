@@ -104,28 +104,28 @@ class MemoryDatabase:
     """Implements `interfaces.Database`; everything is an attribute that a test may look at."""
 
     def __init__(self) -> None:
-        self.memories: dict[str, interfaces.Memory] = {}
+        self.memories: dict[str, record.Memory] = {}
         self.epochs: dict[str, int] = {}
         self.holders: dict[str, str] = {}
         self.journal: dict[str, list[Intent]] = {}
         self.plans: dict[str, Mapping[str, Any]] = {}
 
-    def memory(self, name: str) -> interfaces.Memory:
+    def memory(self, name: str) -> record.Memory:
         """What is known about an application."""
-        unknown = interfaces.Memory(inventory.Inventory(name), resumed=False)
+        unknown = record.Memory(inventory.Inventory(name), resumed=False)
         return self.memories.get(name, unknown)
 
     def keep(
-        self, name: str, memory: interfaces.Memory, entries: dict[resource.ResourceId, inventory.Entry]
+        self, name: str, memory: record.Memory, entries: dict[resource.ResourceId, inventory.Entry]
     ) -> None:
         """Replace what is known."""
         self.memories[name] = dataclasses.replace(memory, inventory=inventory.Inventory(name, entries))
 
-    async def recall(self, name: str) -> interfaces.Memory:
+    async def recall(self, name: str) -> record.Memory:
         """See `interfaces.Database`."""
         return self.memory(name)
 
-    async def recall_all(self) -> Mapping[str, interfaces.Memory]:
+    async def recall_all(self) -> Mapping[str, record.Memory]:
         """See `interfaces.Database`."""
         return dict(self.memories)
 
@@ -160,8 +160,8 @@ class MemoryDatabase:
         self,
         lease: interfaces.Lease,
         name: str,
-        decide: Callable[[interfaces.Memory], interfaces.Memory],
-    ) -> interfaces.Memory:
+        decide: Callable[[record.Memory], record.Memory],
+    ) -> record.Memory:
         """See `interfaces.Database`."""
         await lease.check()
         before = self.memory(name)

@@ -79,7 +79,7 @@ async def test_an_unknown_application_is_not_resumed(db: database.SqlDatabase) -
     """Of what it never saw the database says nothing, and that nobody has looked."""
     found = await db.recall(WEB)
 
-    assert found == interfaces.Memory(inventory.Inventory(WEB), resumed=False)
+    assert found == record.Memory(inventory.Inventory(WEB), resumed=False)
     assert await db.recall_all() == {}
     assert db.fresh
 
@@ -148,7 +148,7 @@ async def test_everything_learnt_is_recalled(db: database.SqlDatabase) -> None:
     await db.learn(lease, WEB, [entry])
     await db.approve(approval)
     await db.hold(hold, WEB)
-    wanted = interfaces.Memory(
+    wanted = record.Memory(
         inventory.Inventory(WEB, {FILE: entry}),
         source.Revision("main", "sha1:1", "Ada <a@example.org>", 5.0, "first", "key"),
         lock.InputLock({"source": "sha256:s", "tool:undrift": "1"}, "main@sha1:1"),

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.integration.kubernetes import world as worlds
-from undrift import errors, interfaces
-from undrift.model import application, record
+from undrift import errors
+from undrift.model import application, record, view
 from undrift.providers.kubernetes import client
 
 ROLE = """\
@@ -42,7 +42,7 @@ async def test_outside_of_its_namespaces_and_kinds_nothing_is_asked(
 
     monkeypatch.setattr(client.Client, "_once", once)
 
-    told = await world.reconcile(surroundings=interfaces.Surroundings(project=project))
+    told = await world.reconcile(seen=view.Surroundings(project=project))
 
     assert told.ending is record.Ending.WAITING
     assert told.verdict is not None

@@ -12,7 +12,7 @@ from tests.integration.providers import world as hosts
 from undrift import errors, interfaces
 from undrift.engine import reconciling, rendering, settling
 from undrift.lib import canonical
-from undrift.model import application, health, record, resource, source, target
+from undrift.model import application, health, record, resource, source, target, view
 from undrift.providers.kubernetes import marks, provider
 from undrift.renderers import plain
 from undrift.testing import control_plane, memory
@@ -69,7 +69,7 @@ class World:
         *,
         dry: bool = False,
         renderer: interfaces.Renderer | None = None,
-        surroundings: interfaces.Surroundings | None = None,
+        seen: view.Surroundings | None = None,
         **declared: Any,
     ) -> record.Reconciliation:
         policy = application.Policy(**{"health_timeout": 30.0, **declared.pop("policy", {})})
@@ -82,7 +82,7 @@ class World:
             ),
             config_digest=canonical.digest([name, repr(declared), repr(policy)]),
             memory=await self.database.recall(name),
-            surroundings=surroundings or interfaces.Surroundings(),
+            surroundings=seen or view.Surroundings(),
             dry=dry,
         )
         lease = (await self.database.acquire([name], "agent", 60))[name]

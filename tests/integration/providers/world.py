@@ -11,7 +11,7 @@ from typing import Any
 from undrift import errors, interfaces
 from undrift.engine import reconciling, rendering, settling
 from undrift.lib import canonical
-from undrift.model import application, record, resource, source, target
+from undrift.model import application, record, resource, source, target, view
 from undrift.providers.hosts import provider
 from undrift.renderers import plain
 from undrift.testing import memory
@@ -101,7 +101,7 @@ class World:
             ),
             config_digest=canonical.digest([name, repr(declared), repr(policy)]),
             memory=await self.database.recall(name),
-            surroundings=interfaces.Surroundings(),
+            surroundings=view.Surroundings(),
             dry=dry,
         )
         lease = (await self.database.acquire([name], "agent", 60))[name]

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import looptime
 
-from undrift import errors, interfaces
+from undrift import errors
 from undrift.engine import reconciling, rendering, settling
-from undrift.model import application, inventory, record, resource, target
+from undrift.model import application, inventory, record, resource, target, view
 from undrift.testing import fakes, memory
 
 _T = TypeVar("_T")
@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 AGENT = "agent"
 KEY = b"k" * 32
 NOW = 1_800_000_000.0
-AROUND = interfaces.Surroundings(now=NOW)
+AROUND = view.Surroundings(now=NOW)
 PLACE = target.Target("place", "fake")
 ORDER = ("Folder", "File", "Service")
 

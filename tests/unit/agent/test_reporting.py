@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from undrift import errors, interfaces
+from undrift import errors
 from undrift.agent import reporting, tenant
 from undrift.model import application, health, inventory, plan, record, resource, source
 
@@ -21,7 +21,7 @@ GONE = record.Failure(record.Phase.OBSERVE, errors.TargetUnavailable("no answer"
 def known() -> tenant.Tenant:
     """An application whose last good revision is the old one."""
     made = tenant.Tenant(APPLICATION, "")
-    made.memory = interfaces.Memory(inventory=inventory.Inventory("web"), last_good=OLD)
+    made.memory = record.Memory(inventory=inventory.Inventory("web"), last_good=OLD)
     made.looked = 100.0
     return made
 

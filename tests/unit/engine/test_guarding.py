@@ -8,8 +8,7 @@ import pytest
 
 from tests.properties.engine import history
 from tests.unit.engine.telling import A, codes, file, story, told
-from undrift import interfaces
-from undrift.model import application, health, record, resource
+from undrift.model import application, health, record, resource, view
 
 
 @pytest.mark.parametrize(
@@ -30,7 +29,7 @@ def test_projects_are_enforced(
     """Which sources, targets, kinds, namespaces and accounts an application may use; else nobody even looks."""
     world, tenant = story()
     tenant.source.commit(dataclasses.replace(file(resource.ResourceId("File", "shop", "a"))))
-    around = interfaces.Surroundings(project=project, source_url="https://example.org/x", now=history.NOW)
+    around = view.Surroundings(project=project, source_url="https://example.org/x", now=history.NOW)
     monkeypatch.setattr(history, "AROUND", around)
 
     found = told(world)
@@ -43,20 +42,20 @@ def test_projects_are_enforced(
     "peer,code",
     [
         (None, ["UD608"]),
-        (interfaces.Peer("db", health.HEALTHY, in_sync=True), []),
-        (interfaces.Peer("db", health.HEALTHY, in_sync=False), ["UD608"]),
-        (interfaces.Peer("db", health.Health(health.Status.DEGRADED, "ill"), in_sync=True), ["UD608"]),
+        (view.Peer("db", health.HEALTHY, in_sync=True), []),
+        (view.Peer("db", health.HEALTHY, in_sync=False), ["UD608"]),
+        (view.Peer("db", health.Health(health.Status.DEGRADED, "ill"), in_sync=True), ["UD608"]),
     ],
 )
 def test_dependencies_have_to_be_healthy(
-    peer: interfaces.Peer | None, code: list[str], monkeypatch: pytest.MonkeyPatch
+    peer: view.Peer | None, code: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And in sync; why not is told."""
     world, tenant = story()
     tenant.declared = dataclasses.replace(tenant.declared, depends_on=("db",))
     tenant.source.commit(file(A))
     peers = {} if peer is None else {"db": peer}
-    monkeypatch.setattr(history, "AROUND", interfaces.Surroundings(peers=peers, now=history.NOW))
+    monkeypatch.setattr(history, "AROUND", view.Surroundings(peers=peers, now=history.NOW))
 
     assert codes(told(world)) == code
 

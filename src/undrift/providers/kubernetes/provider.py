@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from undrift import errors, interfaces
 from undrift.lib import canonical
-from undrift.model import agent, inventory, plan, resource, target
+from undrift.model import agent, finding, inventory, plan, resource, target
 from undrift.providers.kubernetes import (
     applying,
     client,
@@ -227,7 +227,7 @@ class KubernetesSession:
         finally:
             mirror.stop(hints)
 
-    async def survey(self, scope: str) -> interfaces.Survey:
+    async def survey(self, scope: str) -> finding.Survey:
         """See `interfaces.Surveyor`: a namespace."""
         return await surveying.survey(self._cluster, scope)
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import orjson
 
-from undrift import errors, interfaces
+from undrift import errors
 from undrift.lib import tasks, words
-from undrift.model import resource
+from undrift.model import finding, resource
 from undrift.providers.kubernetes import adopting, cluster, discovery, kinds, marks, owned
 
 _GROUPS: Final = ("app.kubernetes.io/instance", "app.kubernetes.io/part-of")
@@ -50,7 +50,7 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
 _ABSENT: Final = object()
 
 
-async def survey(shared: cluster.Cluster, namespace: str) -> interfaces.Survey:
+async def survey(shared: cluster.Cluster, namespace: str) -> finding.Survey:
     """Everything in a namespace that somebody declared. Raises a `TargetError`."""
     served = await shared.served()
     space = await shared.find(resource.ResourceId(kinds.NAMESPACE, "", namespace))
@@ -65,7 +65,7 @@ async def survey(shared: cluster.Cluster, namespace: str) -> interfaces.Survey:
         if kind.namespaced and "list" in kind.verbs and kind.name not in _NEVER
     ]
     pages = await tasks.together(_listed(shared, kind, namespace) for kind in wanted)
-    found: list[interfaces.Found] = []
+    found: list[finding.Found] = []
     left: list[tuple[str, str]] = []
     for kind, items in zip(wanted, pages, strict=True):
         for item in items:
@@ -75,7 +75,7 @@ async def survey(shared: cluster.Cluster, namespace: str) -> interfaces.Survey:
                 found.append(_found(rid, kind, item))
             elif why:
                 left.append((str(rid), why))
-    return interfaces.Survey(tuple(sorted(found, key=lambda one: one.file)), tuple(sorted(left)))
+    return finding.Survey(tuple(sorted(found, key=lambda one: one.file)), tuple(sorted(left)))
 
 
 async def _listed(shared: cluster.Cluster, kind: discovery.Api, namespace: str) -> list[Mapping[str, Any]]:
@@ -113,11 +113,11 @@ def _why_not(rid: resource.ResourceId, item: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _found(rid: resource.ResourceId, kind: discovery.Api, item: Mapping[str, Any]) -> interfaces.Found:
+def _found(rid: resource.ResourceId, kind: discovery.Api, item: Mapping[str, Any]) -> finding.Found:
     labels = item["metadata"].get("labels") or {}
     group = next((labels[name] for name in _GROUPS if labels.get(name)), "")
     name = re.sub(r"[^a-z0-9.-]+", "-", f"{kinds.split(rid.kind)[0]}-{rid.name}".lower())
-    return interfaces.Found(
+    return finding.Found(
         group, f"{name}.yaml", manifest(rid, {**item, "kind": kind.kind, "apiVersion": kind.version()})
     )
 
