@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable, Collection, Sequence
+import itertools
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from undrift import errors, interfaces
@@ -95,10 +96,30 @@ async def _apply_wave(
     await applier.lease.check()
     await applier.ledger.begin(applier.lease, wave, digest, applier.revision)
     await applier.session.intend(wave.changes, applier.owner, applier.revision)
-    results = await _apply_changes(wave, applier)
-    results, live = await _verify(results, before, applier)
-    await applier.ledger.finish(applier.lease, results, applier.revision)
-    return results, live
+    results: dict[resource.ResourceId, plan.ChangeResult] = {}
+    rest: plan.Wave | None = wave
+    while rest is not None:
+        tried = await _apply_changes(rest, applier)
+        seen, live = await _verify(tried, [*before, *results], applier)
+        results |= {result.change.id: result for result in seen}
+        rest = _left(wave, results)
+    told = tuple(results.values())
+    await applier.ledger.finish(applier.lease, told, applier.revision)
+    return told, live
+
+
+def _left(wave: plan.Wave, results: Mapping[resource.ResourceId, plan.ChangeResult]) -> plan.Wave | None:
+    """What was not begun because an answer was lost, when the look then showed that all went well."""
+    by_outcome = {result.outcome for result in results.values()}
+    if by_outcome != {plan.Outcome.APPLIED, plan.Outcome.SKIPPED}:
+        return None
+    steps = [
+        [change for change in step if results[change.id].outcome is plan.Outcome.SKIPPED]
+        for step in wave.steps
+    ]
+    breaks = itertools.accumulate(len(step) for step in steps if step)
+    changes = tuple(change for step in steps for change in step)
+    return plan.Wave(wave.number, changes, tuple(breaks)[:-1])
 
 
 async def _apply_changes(wave: plan.Wave, applier: Applier) -> tuple[plan.ChangeResult, ...]:

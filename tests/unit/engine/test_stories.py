@@ -382,6 +382,21 @@ def test_a_lost_answer_is_cleared_up_by_the_next_look() -> None:
     assert told(world).results[0].outcome is plan.Outcome.APPLIED
 
 
+def test_a_lost_answer_does_not_keep_the_others_waiting() -> None:
+    """Once the look shows that it was done, what was not begun for its sake is done too, in its order."""
+    world, tenant = story()
+    tenant.source.commit(file(A), file(B), file(C))
+    misbehave(world, A, fakes.Mischief.LOSE)
+
+    found = told(world)
+
+    assert found.ending is record.Ending.APPLIED, found.failure
+    assert [(result.change.id, result.outcome) for result in found.results] == [
+        (rid, plan.Outcome.APPLIED) for rid in (A, B, C)
+    ]
+    assert [rid for _, rid in world.place.log] == [A, B, C]
+
+
 def test_what_does_not_become_healthy_is_a_failure_in_time() -> None:
     """The clock is turned, not waited for."""
     world, tenant = story(health_timeout=600)
