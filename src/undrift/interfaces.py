@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from undrift import errors
-from undrift.model import (
-    agent,
-    event,
-    finding,
-    forge,
-    inventory,
-    plan,
-    record,
-    resource,
-    source,
-    target,
-)
+if TYPE_CHECKING:
+    from undrift import errors
+    from undrift.model import (
+        agent,
+        event,
+        finding,
+        forge,
+        inventory,
+        plan,
+        record,
+        resource,
+        source,
+        target,
+    )
 
 
 class Clock(Protocol):
@@ -90,7 +91,8 @@ class Rendered:
     """What a renderer made of an artifact: documents, and the files they may refer to.
 
     `encrypted` names the files whose content was decrypted: everything from them is secret. `tools` maps
-    each tool that took part to its version, for the lock. `warnings` are what was noticed on the way.
+    each tool that took part to its version, for the lock. `warnings` are what was noticed on the way; `path` is what
+    the names of the files are below.
     """
 
     documents: tuple[Document, ...]
@@ -98,6 +100,7 @@ class Rendered:
     encrypted: frozenset[str] = frozenset()
     tools: Mapping[str, str] = dataclasses.field(default_factory=dict)
     warnings: tuple[errors.UndriftError, ...] = ()
+    path: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -194,6 +197,21 @@ class Surveyor(Protocol):
 
     async def survey(self, scope: str) -> finding.Survey:
         """What is in a part of the target (Kubernetes: a namespace). Raises a `TargetError`. Must not modify it."""
+        ...
+
+
+@runtime_checkable
+class Teller(Protocol):
+    """A session whose target shows more of a resource than could be declared of it, such as an address it was given."""
+
+    async def tell(
+        self, wanted: Mapping[resource.ResourceId, Collection[str]]
+    ) -> Mapping[resource.ResourceId, resource.Fields]:
+        """The whole of those resources that exist; secrets as `Secret`. Raises a `TargetError`.
+
+        `wanted` has the field paths that matter of each (dotted, or JSON pointers). Where the target can be watched, a
+        change of one of them is hinted from now on. Must not modify the target.
+        """
         ...
 
 

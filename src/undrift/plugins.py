@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from undrift import errors, interfaces
+from undrift import errors
 from undrift.lib import words
+
+if TYPE_CHECKING:
+    from importlib import metadata
+
+    from undrift import interfaces
 
 
 class Registry:
@@ -46,6 +50,8 @@ class Registry:
 @functools.cache
 def known(group: str) -> Mapping[str, metadata.EntryPoint]:
     """The entry points of a group by name."""
+    from importlib import metadata  # noqa: PLC0415 - who needs no plug-in need not wait for it
+
     return {entry.name: entry for entry in metadata.entry_points(group=group)}
 
 

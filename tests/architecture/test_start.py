@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -11,6 +12,18 @@ from undrift.cli import exits, main
 BUDGET = 0.120  # seconds of CPU
 IN_CI = 0.250  # for a command that CI runs, its own help included
 TRIES = 5
+IMPORTED = """
+import sys
+from undrift.cli import main, publish_command
+from undrift.publishing import deciding, preparing, running, validating
+print(*sys.modules)
+"""
+BUILT = """
+from undrift.config import delivery, part
+def below(model):
+    return [model, *(each for one in model.__subclasses__() for each in below(one))]
+print(*(one.__name__ for one in below(part.Part) if one.__pydantic_complete__))
+"""
 
 
 def cpu_of(command: list[str]) -> float:
@@ -21,6 +34,14 @@ def cpu_of(command: list[str]) -> float:
 
     assert os.waitstatus_to_exitcode(status) == 0
     return usage.ru_utime + usage.ru_stime
+
+
+def said_by(script: str) -> list[str]:
+    """The words that a script prints in a Python of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60
+    )
+    return done.stdout.split()
 
 
 def test_help_is_quick() -> None:
@@ -38,3 +59,25 @@ def test_a_command_of_ci_starts_quickly(name: str) -> None:
     best = min(cpu_of([str(undrift), name, "--help"]) for _ in range(TRIES))
 
     assert best <= IN_CI, f"undrift {name} takes {best * 1000:.0f} ms of CPU, {IN_CI * 1000:.0f} are allowed"
+
+
+def test_publishing_imports_only_what_a_run_needs() -> None:
+    """What a run that finds nothing to do imports is most of what it costs; each of these is for other runs."""
+    said = said_by(IMPORTED)
+    spared = {
+        "undrift.config.documents", "undrift.config.connection", "undrift.config.parsing", "undrift.model.plan",
+        "undrift.model.event", "undrift.engine.promoting", "undrift.publishing.calling", "undrift.publishing.hearing",
+        "undrift.publishing.reviewing", "undrift.publishing.showing", "undrift.publishing.updating",
+        "undrift.publishing.checks.schema", "undrift.renderers.helm", "undrift.sources.oci", "undrift.providers.kubernetes",
+        "aiohttp", "importlib.metadata", "jinja2", "semver", "sqlalchemy", "multiprocessing", "http.client", "email.message",
+    }  # fmt: skip
+
+    assert spared.isdisjoint(said), sorted(spared & set(said))
+    assert "undrift.config.delivery" in said
+
+
+def test_a_command_of_ci_builds_no_validator_before_it_reads() -> None:
+    """Pydantic builds a validator when the first document of its kind is read, and of no other kind."""
+    said = said_by(BUILT)
+
+    assert said == []

@@ -3,4 +3,4 @@
 import gc
 
 # A command ends soon: looking for cycles in what it has only just imported is a twentieth of its time.
-gc.set_threshold(50_000, 20, 100)
+gc.set_threshold(300_000, 20, 100)

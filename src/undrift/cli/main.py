@@ -93,6 +93,7 @@ def cli() -> None:
 def main() -> None:
     """The entry point: whatever happens is told, and the exit code is one of `telling.Exit`."""
     as_json = _wants_json(sys.argv)
+    _alone()
     signal.signal(signal.SIGTERM, _ended)
     try:
         code = cli.main(standalone_mode=False, prog_name="undrift")
@@ -115,6 +116,11 @@ def main() -> None:
             raise
         code = _told(_defect(error), as_json=as_json)
     raise SystemExit(int(code) if isinstance(code, int) else telling.Exit.OK)
+
+
+def _alone() -> None:
+    """No plug-ins of pydantic are looked for: none may change how our documents are read, and looking takes a while."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 
 def _ended(_: int, __: types.FrameType | None) -> None:

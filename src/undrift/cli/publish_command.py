@@ -69,7 +69,7 @@ def command(folder: pathlib.Path, output: str, **given: Any) -> int:
 
 
 def _publish(folder: pathlib.Path, output: str, given: dict[str, Any]) -> int:
-    from undrift.publishing import deciding, preparing, running, updating
+    from undrift.publishing import deciding, preparing, running
 
     if not given["revision"]:
         raise errors.UsageInvalid(
@@ -85,7 +85,11 @@ def _publish(folder: pathlib.Path, output: str, given: dict[str, Any]) -> int:
 
     async def run() -> running.Done:
         opened = await preparing.open_delivery(delivering.request(folder, given, revision=given["revision"]))
-        prepared = await preparing.complete(await updating.carried(opened, how))
+        if any(stage.watched for stage in opened.stages):
+            from undrift.publishing import updating
+
+            opened = await updating.carried(opened, how)
+        prepared = await preparing.complete(opened)
         return await running.publish(prepared, how)
 
     with telling.working("publishing"):

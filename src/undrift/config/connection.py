@@ -111,7 +111,9 @@ class SourceSpec(part.Part):
     commit: fields.Word | None = part.said("This commit (of OCI: this digest) and no other.", default=None)
     interval: fields.Duration = part.said("How often it is asked for something new.", default=30.0)
     timeout: fields.Duration = part.said("How long it may take to answer.", default=60.0)
-    authentication: AuthenticationPart = part.said("How to sign in.", default=AuthenticationPart())
+    authentication: AuthenticationPart = part.said(
+        "How to sign in.", default=AuthenticationPart.model_construct()
+    )
     verification: VerificationPart | None = part.said("Who must have signed.", default=None)
     allow_force_push: fields.Flag = part.said(
         "Follow a branch even when its history is rewritten.", default=False

@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from undrift import errors
 from undrift.config import part
+from undrift.lib import yaml
 
 Errors = tuple[errors.UndriftError, ...]
 Location = tuple[str | int, ...]
@@ -20,6 +21,24 @@ class Places(Protocol):
     def of(self, path: Location) -> errors.Origin:
         """The place of a part: of its key, or of an entry of a list."""
         ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class FilePlaces:
+    """The places of one document of a file; `before` is how many lines stand before what was parsed.
+
+    `traps` are plain words in it that do not mean what they look like.
+    """
+
+    file: str
+    positions: Mapping[Location, tuple[int, int]]
+    before: int = 0
+    traps: tuple[yaml.Trap, ...] = ()
+
+    def of(self, path: Location) -> errors.Origin:
+        """See `Places`."""
+        line, column = yaml.nearest(self.positions, path)
+        return errors.Origin(self.file, line + self.before if line else 0, column)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

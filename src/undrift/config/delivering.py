@@ -14,7 +14,7 @@ from typing import Any, Final
 import pydantic
 
 from undrift import errors
-from undrift.config import declared, delivery, explaining, parsing, part, staging
+from undrift.config import declared, delivery, explaining, part, staging
 from undrift.lib import words, yaml
 from undrift.model import delivery as model
 
@@ -47,7 +47,7 @@ def read(content: bytes, file: str, given: staging.Given = staging.NOTHING) -> l
     wrong: list[errors.UndriftError] = []
     for one in found:
         if isinstance(one.data, Mapping) and one.data.get("kind") == "Delivery":
-            places = parsing.FilePlaces(file, one.positions, 0, one.traps)
+            places = declared.FilePlaces(file, one.positions, 0, one.traps)
             try:
                 made.append(_read(one.data, places, file, given))
             except errors.UndriftError as error:
@@ -78,7 +78,7 @@ def choose(found: Sequence[Read], file: str, application: str = "") -> Read:
     )
 
 
-def _read(data: Mapping[str, Any], places: parsing.FilePlaces, file: str, given: staging.Given) -> Read:
+def _read(data: Mapping[str, Any], places: declared.FilePlaces, file: str, given: staging.Given) -> Read:
     if data.get("apiVersion") != part.API_VERSION:
         raise errors.ConfigInvalid(
             f"apiVersion should be {part.API_VERSION}",

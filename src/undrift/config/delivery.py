@@ -20,7 +20,7 @@ from typing import Annotated, Any, Final, Literal
 
 import pydantic
 
-from undrift.config import documents, fields, part
+from undrift.config import fields, part, window
 
 FORGES: Final = (
     "azure-devops", "bitbucket", "bitbucket-server", "forgejo", "gitea", "github", "gitlab", "none", "scm-manager",
@@ -316,11 +316,13 @@ class StagePart(part.Part):
     approvers: tuple[fields.Word, ...] = part.said(
         "Who may, by their names on the forge; left out, anybody.", default=()
     )
-    windows: tuple[documents.WindowPart, ...] = part.said(
+    windows: tuple[window.WindowPart, ...] = part.said(
         "When it may be published; left out, always.", default=()
     )
     command: tuple[fields.Word, ...] = part.said("A program that ends with 0 when it may.", default=())
-    pull_request: PullRequestPart = part.said("What its pull requests get.", default=PullRequestPart())
+    pull_request: PullRequestPart = part.said(
+        "What its pull requests get.", default=PullRequestPart.model_construct()
+    )
     target: fields.Text = part.said(
         "The Target of an Application that is written beside the files; left out, none is.", default=""
     )
@@ -427,8 +429,8 @@ class DeliverySpec(part.Part):
     stages: Annotated[tuple[StagePart, ...], pydantic.Field(min_length=1)] = part.said(
         "The stages, in order."
     )
-    commit: CommitPart = part.said("How commits look.", default=CommitPart())
-    local: LocalPart = part.said("What `undrift apply --local` may do.", default=LocalPart())
+    commit: CommitPart = part.said("How commits look.", default=CommitPart.model_construct())
+    local: LocalPart = part.said("What `undrift apply --local` may do.", default=LocalPart.model_construct())
     preview: PreviewPart | None = part.said("Stages for pull requests.", default=None)
     updates: tuple[UpdatePart, ...] = part.said("Images whose registries are watched.", default=())
     train: fields.Text = part.said("Deliveries that name the same train are promoted together.", default="")

@@ -17,10 +17,7 @@ from typing import Annotated, Any, Final, Literal
 
 import pydantic
 
-from undrift.config import connection, fields, generation, part, reporting
-
-Days = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-
+from undrift.config import connection, fields, generation, part, reporting, window
 
 # --- Application ---------------------------------------------------------------------------------------
 
@@ -72,21 +69,6 @@ class RetryPart(part.Part):
         return self
 
 
-class WindowPart(part.Part):
-    """A span of the week in which changes are allowed, or denied."""
-
-    kind: Literal["allow", "deny"] = part.said("Whether changes are allowed or denied while it is open.")
-    days: Annotated[tuple[Days, ...], pydantic.Field(min_length=1)] = part.said(
-        "The days on which it opens; left out, every day.",
-        default=("mon", "tue", "wed", "thu", "fri", "sat", "sun"),
-    )
-    start: fields.Minute = part.said('When it opens, on the clock of `zone`: "22:00".', alias="from")
-    end: fields.Minute = part.said(
-        'When it closes; not after `from` means on the next day: "06:00".', alias="to"
-    )
-    zone: fields.Zone = part.said("The IANA time zone whose clock is meant: Europe/Zurich.", default="UTC")
-
-
 class IgnorePart(part.Part):
     """A field that is left to others."""
 
@@ -121,10 +103,12 @@ class PolicyPart(part.Part):
         "After a change failed: stop and say so, or plan back to the last good revision.", default="stop"
     )
     deletion_limit: DeletionLimitPart = part.said(
-        "When a plan would delete too much to do so unasked.", default=DeletionLimitPart()
+        "When a plan would delete too much to do so unasked.", default=DeletionLimitPart.model_construct()
     )
-    retry: RetryPart = part.said("The waits between attempts.", default=RetryPart())
-    windows: tuple[WindowPart, ...] = part.said("When changes may be made; left out, always.", default=())
+    retry: RetryPart = part.said("The waits between attempts.", default=RetryPart.model_construct())
+    windows: tuple[window.WindowPart, ...] = part.said(
+        "When changes may be made; left out, always.", default=()
+    )
     adopt: tuple[fields.Glob, ...] = part.said(
         "Globs on ids of resources that may be taken over although they exist already.", default=()
     )
@@ -145,8 +129,10 @@ class ApplicationSpec(part.Part):
     """What is applied, from where, to where and how."""
 
     project: fields.Name = part.said("The Project whose limits hold.", default="default")
-    source: SourcePart = part.said("Where the files come from.", default=SourcePart())
-    renderer: RendererPart = part.said("How the files become documents.", default=RendererPart())
+    source: SourcePart = part.said("Where the files come from.", default=SourcePart.model_construct())
+    renderer: RendererPart = part.said(
+        "How the files become documents.", default=RendererPart.model_construct()
+    )
     target: fields.Name = part.said("The Target it is applied to.")
     namespace: fields.Text = part.said("The namespace of resources that do not name theirs.", default="")
     account: fields.Text = part.said(
@@ -168,7 +154,7 @@ class ApplicationSpec(part.Part):
         default=None,
     )
     suspend: fields.Flag = part.said("Look, but change nothing until this is false again.", default=False)
-    policy: PolicyPart = part.said("How it is kept true.", default=PolicyPart())
+    policy: PolicyPart = part.said("How it is kept true.", default=PolicyPart.model_construct())
 
 
 class Application(part.Document):
@@ -202,7 +188,7 @@ class Project(part.Document):
     """Limits that hold for all applications which name it."""
 
     kind: Literal["Project"] = part.said("What this document declares.")
-    spec: ProjectSpec = part.said("What its applications may use.", default=ProjectSpec())
+    spec: ProjectSpec = part.said("What its applications may use.", default=ProjectSpec.model_construct())
 
 
 class TargetSpec(part.Part):
@@ -229,7 +215,7 @@ class AgentDefaults(part.Part):
     deletion_policy: part.DELETION | None = part.said(
         "See Application; a Project's or generator's comes first.", default=None
     )
-    policy: PolicyPart = part.said("See Application; field by field.", default=PolicyPart())
+    policy: PolicyPart = part.said("See Application; field by field.", default=PolicyPart.model_construct())
 
 
 class AgentSpec(part.Part):
@@ -243,7 +229,7 @@ class AgentSpec(part.Part):
     )
     retention: fields.Duration = part.said("How long history is kept.", default=90 * 86400.0)
     defaults: AgentDefaults = part.said(
-        "For applications on targets that this agent serves.", default=AgentDefaults()
+        "For applications on targets that this agent serves.", default=AgentDefaults.model_construct()
     )
     reports: tuple[reporting.ReportingPart, ...] = part.said(
         "Where CI is told how applications do: a ref of the agent's own in a repository; left out, nowhere.",
@@ -258,7 +244,7 @@ class Agent(part.Document):
     """A process that keeps targets true. Its name is its identity: ownership marks bear it."""
 
     kind: Literal["Agent"] = part.said("What this document declares.")
-    spec: AgentSpec = part.said("How it works.", default=AgentSpec())
+    spec: AgentSpec = part.said("How it works.", default=AgentSpec.model_construct())
 
 
 KINDS: Final[Mapping[str, type[part.Document]]] = {

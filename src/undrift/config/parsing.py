@@ -54,24 +54,6 @@ class Plain:
     original: bytes | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class FilePlaces:
-    """The places of one document of a file; `before` is how many lines stand before what was parsed.
-
-    `traps` are plain words in it that do not mean what they look like.
-    """
-
-    file: str
-    positions: Mapping[declared.Location, tuple[int, int]]
-    before: int = 0
-    traps: tuple[yaml.Trap, ...] = ()
-
-    def of(self, path: declared.Location) -> errors.Origin:
-        """See `declared.Places`."""
-        line, column = yaml.nearest(self.positions, path)
-        return errors.Origin(self.file, line + self.before if line else 0, column)
-
-
 def seems_ours(path: str) -> bool:
     """Whether a file may hold configuration, by its name: YAML or JSON, and not hidden."""
     return path.endswith(ENDINGS) and not any(step.startswith(".") for step in path.split("/"))
@@ -118,31 +100,33 @@ def parse_data(content: bytes, file: str) -> Any:
     )
 
 
-def _documents(plain: Plain) -> tuple[list[tuple[Any, FilePlaces]], list[errors.UndriftError]]:
+def _documents(plain: Plain) -> tuple[list[tuple[Any, declared.FilePlaces]], list[errors.UndriftError]]:
     try:
         found = yaml.documents(plain.content, plain.file)
     except yaml.YamlError as error:
         return _piecewise(plain, error)
     if plain.original is None:
-        return [(each.data, FilePlaces(plain.file, each.positions, 0, each.traps)) for each in found], []
+        return [
+            (each.data, declared.FilePlaces(plain.file, each.positions, 0, each.traps)) for each in found
+        ], []
     places = _places_of(plain.file, plain.original, len(found))
     return list(zip((each.data for each in found), places, strict=True)), []
 
 
-def _places_of(file: str, original: bytes, count: int) -> Sequence[FilePlaces]:
+def _places_of(file: str, original: bytes, count: int) -> Sequence[declared.FilePlaces]:
     """The places in Git of documents that were decrypted: their lines are those of the encrypted file."""
     try:
         found = yaml.documents(original, file)
     except yaml.YamlError:
         found = []
     if len(found) != count:
-        return [FilePlaces(file, {})] * count
-    return [FilePlaces(file, each.positions) for each in found]
+        return [declared.FilePlaces(file, {})] * count
+    return [declared.FilePlaces(file, each.positions) for each in found]
 
 
 def _piecewise(
     plain: Plain, whole: yaml.YamlError
-) -> tuple[list[tuple[Any, FilePlaces]], list[errors.UndriftError]]:
+) -> tuple[list[tuple[Any, declared.FilePlaces]], list[errors.UndriftError]]:
     """The documents of a file of which one at least cannot be read."""
     try:
         text = plain.content.decode("utf-8-sig")
@@ -151,7 +135,7 @@ def _piecewise(
     starts = [0, *(match.start() for match in _SEPARATOR.finditer(text) if match.start())]
     if len(starts) == 1 or "\0" in text:
         return [], [_unreadable(whole, plain.file)]
-    found: list[tuple[Any, FilePlaces]] = []
+    found: list[tuple[Any, declared.FilePlaces]] = []
     wrong: list[errors.UndriftError] = []
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
         before = text.count("\n", 0, start)
@@ -160,7 +144,9 @@ def _piecewise(
         except yaml.YamlError:
             wrong.append(_unreadable(_placed(text[start:end], plain.file, before), plain.file))
         else:
-            found += [(one.data, FilePlaces(plain.file, one.positions, before, one.traps)) for one in each]
+            found += [
+                (one.data, declared.FilePlaces(plain.file, one.positions, before, one.traps)) for one in each
+            ]
     return found, wrong or [_unreadable(whole, plain.file)]
 
 
@@ -197,7 +183,7 @@ def _is_ours(data: Any) -> bool:
     return group == ours or difflib.SequenceMatcher(None, group, ours).ratio() > _ALIKE
 
 
-def _trapped(places: FilePlaces) -> tuple[errors.UndriftError, ...]:
+def _trapped(places: declared.FilePlaces) -> tuple[errors.UndriftError, ...]:
     """`y` and `n` are truth values in YAML as Kubernetes reads it; in our documents nobody means that."""
     return tuple(
         errors.ConfigInvalid(
@@ -234,7 +220,7 @@ def _mentions(data: Any, plain: Plain) -> frozenset[str]:
 
 
 def _document(
-    data: Mapping[str, Any], kind: str | None, places: FilePlaces, plain: Plain
+    data: Mapping[str, Any], kind: str | None, places: declared.FilePlaces, plain: Plain
 ) -> declared.Declared[part.Document] | tuple[errors.UndriftError, ...]:
     """The document, or all that is wrong with it."""
     if kind is None or data.get("kind") != kind:
@@ -253,7 +239,9 @@ def _document(
     return declared.Declared((kind, made.metadata.name), made, places.of(()), places, digest)
 
 
-def _unknown_kind(data: Mapping[str, Any], kind: str | None, places: FilePlaces) -> errors.ConfigInvalid:
+def _unknown_kind(
+    data: Mapping[str, Any], kind: str | None, places: declared.FilePlaces
+) -> errors.ConfigInvalid:
     written = data.get("kind")
     if written is None:
         what = "kind is missing"

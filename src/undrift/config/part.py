@@ -25,7 +25,11 @@ def said(description: str, **more: Any) -> Any:
 
 
 class Part(pydantic.BaseModel):
-    """A mapping of known fields; anything else in it is an error."""
+    """A mapping of known fields; anything else in it is an error.
+
+    Validators are built when the first document needs them (a command of CI needs those of one kind); so a part that
+    is the default of a field is made with `model_construct`, which needs none.
+    """
 
     model_config = pydantic.ConfigDict(
         extra="forbid",
@@ -34,6 +38,7 @@ class Part(pydantic.BaseModel):
         validate_by_name=False,
         validate_by_alias=True,
         hide_input_in_errors=True,
+        defer_build=True,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from undrift import errors
-from undrift.config import declared, delivery, explaining, part, translating
+from undrift.config import declared, delivery, explaining, part, window
 from undrift.lib import words, yaml
 from undrift.model import delivery as model
 
@@ -345,7 +345,7 @@ def _gate(found: delivery.StagePart) -> model.Gate:
         tuple(model.Requirement(one.stage, one.health, one.soak) for one in found.requires),
         found.approvals,
         found.approvers,
-        tuple(translating.to_window(window) for window in found.windows),
+        tuple(window.to_window(each) for each in found.windows),
         found.command,
     )
 

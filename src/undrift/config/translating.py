@@ -10,12 +10,9 @@ import dataclasses
 from typing import Final, TypeVar
 
 from undrift import errors
-from undrift.config import connection, documents, part, reporting
+from undrift.config import connection, documents, part, reporting, window
 from undrift.model import agent, application, notifier, source, target
 
-_DAYS: Final = {
-    name: number for number, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), 1)
-}
 _PRODUCT: Final = documents.AgentDefaults()
 _P = TypeVar("_P", bound=part.Part)
 
@@ -77,21 +74,13 @@ def to_policy(found: documents.PolicyPart) -> application.Policy:
         on_failure=application.OnFailure(found.on_failure),
         deletion_limit=application.DeletionLimit(limit.count, limit.percent),
         retry=application.Retry(retry.first, retry.cap, retry.factor, retry.limit),
-        windows=tuple(to_window(window) for window in found.windows),
+        windows=tuple(window.to_window(each) for each in found.windows),
         adopt=found.adopt,
         recreate=found.recreate,
         delete_protected=found.delete_protected,
         ignore=tuple(application.Ignore(each.resources, each.path, each.manager) for each in found.ignore),
         allow_empty=found.allow_empty,
         health_timeout=found.health_timeout,
-    )
-
-
-def to_window(found: documents.WindowPart) -> application.Window:
-    """A span of time."""
-    kind = application.WindowKind(found.kind)
-    return application.Window(
-        kind, frozenset(_DAYS[day] for day in found.days), found.start, found.end, found.zone
     )
 
 

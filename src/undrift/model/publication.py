@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from undrift import errors
-from undrift.model import delivery, forge, source
+from undrift.model import delivery, source
+
+if TYPE_CHECKING:
+    from undrift.model import forge
 
 PROVENANCE = "hydrator.metadata"
 """The file beside the published ones that says where they come from; agents and other tools take it for no manifest."""

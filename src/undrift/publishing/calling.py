@@ -19,18 +19,6 @@ from undrift.publishing.schemas import release
 from undrift.renderers import helm
 
 _CHART: Final = "source.helm.chart"
-Images = list[tuple[int, delivery.Image]]
-Values = list[tuple[int, delivery.Value]]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Called:
-    """What a tool did: its version, and the images and values that are left to be set in what it rendered."""
-
-    tools: Mapping[str, str]
-    images: Images
-    values: Values
-    warnings: tuple[errors.UndriftError, ...] = ()
 
 
 def facts(stage: delivery.Stage) -> target.Facts:
@@ -41,7 +29,7 @@ def facts(stage: delivery.Stage) -> target.Facts:
 
 async def call(
     made: tree.Tree, pantry: gathering.Pantry, application: str, registry: plugins.Registry
-) -> Called:
+) -> tree.Called:
     """Render a stage by its tool. Raises `RenderError`s, `StageMissing`, `SecretInPlain`."""
     stage = pantry.stage
     renderer = registry.renderer(stage.recipe.renderer)
@@ -56,7 +44,7 @@ async def call(
     artifact = _without_published(artifact, stage)
     rendered = await _rendered(renderer, artifact, recipe, stage)
     _take(made, rendered)
-    return Called(rendered.tools, images, values, rendered.warnings)
+    return tree.Called(rendered.tools, images, values, rendered.warnings)
 
 
 async def _rendered(
@@ -174,7 +162,7 @@ async def _valued(
     renderer: interfaces.Renderer,
     artifact: source.Artifact,
     recipe: interfaces.Recipe,
-) -> tuple[interfaces.Recipe, Images, Values]:
+) -> tuple[interfaces.Recipe, tree.Images, tree.Values]:
     """The recipe with what the stage sets in values; images and values that are meant for the output."""
     stage, chosen = pantry.stage, helm.choose(recipe.settings)
     numbered = list(enumerate(stage.values))

@@ -7,6 +7,7 @@ first. What a gate lacks is told; nothing is waited for but by who asks for it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import itertools
 import time
@@ -150,7 +151,7 @@ class _Promotion:
         found = advancing.choose(declared.stages, known, facts, newer, time.time())
         return Moved(declared.application, tuple(one for one in found if one.stage in wanted))
 
-    def _host(self) -> running.Host:
+    def _host(self) -> contextlib.AbstractAsyncContextManager[interfaces.Forge | None]:
         """The forge, where approvals are asked for."""
         reviewed = any(stage.gate.approvals for stage in self._stages.values())
         return running.forge_of(self._opened.declared.destination, self._how, needed=reviewed)

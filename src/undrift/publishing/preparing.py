@@ -11,15 +11,18 @@ import os
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from undrift import errors, interfaces, plugins
+from undrift import errors, plugins
 from undrift.config import delivering, staging
 from undrift.lib import words
 from undrift.model import delivery, publication, source
-from undrift.publishing import messages, rendering, validating
+from undrift.publishing import messages, rendering
 from undrift.sources import directory
 from undrift.sources.git import checkout
+
+if TYPE_CHECKING:
+    from undrift import interfaces
 
 _SHA: Final = re.compile(r"[0-9a-f]{7,64}")
 
@@ -167,6 +170,8 @@ async def complete(opened: Opened, *, check: bool = True) -> Prepared:
     )
     if not check:
         return Prepared(opened, renditions)
+    from undrift.publishing import validating  # noqa: PLC0415 - not for whoever only renders
+
     root = opened.history.root if opened.history is not None else opened.request.folder
     found = await validating.validate(
         opened.declared, renditions, today=datetime.datetime.now(datetime.UTC).date(), folder=root

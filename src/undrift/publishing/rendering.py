@@ -13,13 +13,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import undrift
-from undrift import errors, interfaces, plugins
+from undrift import errors
 from undrift.lib import dotted
 from undrift.model import delivery, publication, source
-from undrift.publishing import calling, editing, gathering, generating, placing, taking, tree
+from undrift.publishing import editing, gathering, generating, placing, taking, tree
+
+if TYPE_CHECKING:
+    from undrift import interfaces, plugins
 
 AS_THEY_ARE: Final = frozenset({"manifests", "files"})
 _RANDOM: Final = frozenset({"helm"})
@@ -92,18 +95,20 @@ async def _render(
     declared: delivery.Delivery, pantry: gathering.Pantry, registry: plugins.Registry
 ) -> publication.Rendition:
     stage, made = pantry.stage, tree.Tree()
-    called = calling.Called({}, list(enumerate(stage.images)), list(enumerate(stage.values)))
+    called = tree.Called({}, list(enumerate(stage.images)), list(enumerate(stage.values)))
     wrong: list[errors.UndriftError] = []
     renamed: dict[str, str] = {}
     try:
         if stage.recipe.renderer in AS_THEY_ARE:
             await taking.take_source(made, pantry, declared.file)
         else:
+            from undrift.publishing import calling  # noqa: PLC0415 - only where a tool renders
+
             called = await calling.call(made, pantry, declared.application, registry)
     except errors.UndriftError as error:
         # Without it nothing can be said of images and values, but of the rest.
         wrong += error.parts
-        called = calling.Called({}, [], [])
+        called = tree.Called({}, [], [])
     try:
         await taking.take_resources(made, pantry)
     except errors.UndriftError as error:

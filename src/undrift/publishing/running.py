@@ -9,36 +9,18 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import time
 from collections.abc import AsyncIterator, Mapping
-from typing import Final
+from typing import TYPE_CHECKING
 
-from undrift import errors, interfaces
-from undrift.engine import promoting
+from undrift import errors
 from undrift.forges import connecting
-from undrift.model import delivery, forge, publication, source
-from undrift.publishing import (
-    contrasting,
-    deciding,
-    hearing,
-    looking,
-    preparing,
-    publishing,
-    reviewing,
-    subject,
-    systems,
-    vouching,
-)
-from undrift.sources.git import checkout, grafting
+from undrift.model import delivery, forge, publication
+from undrift.publishing import deciding, preparing, publishing
+from undrift.sources.git import grafting
 
-_NOTHING: Final = contrasting.Contrast()
-_RELATIONS: Final = {
-    checkout.Relation.SAME: subject.Relation.SAME,
-    checkout.Relation.AHEAD: subject.Relation.AHEAD,
-    checkout.Relation.BEHIND: subject.Relation.DOWNGRADE,
-    checkout.Relation.APART: subject.Relation.APART,
-    checkout.Relation.UNKNOWN: subject.Relation.UNKNOWN,
-}
+if TYPE_CHECKING:
+    from undrift import interfaces
+    from undrift.publishing import contrasting, reviewing, showing
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +78,9 @@ async def workbench(
         raise
 
 
-Host = contextlib.AbstractAsyncContextManager[interfaces.Forge | None]
-
-
-def forge_of(destination: delivery.Destination, how: How, *, needed: bool) -> Host:
+def forge_of(
+    destination: delivery.Destination, how: How, *, needed: bool
+) -> contextlib.AbstractAsyncContextManager[interfaces.Forge | None]:
     """The GitOps repository on its forge, for as long as it is needed; None for a bare server of Git."""
     if how.forge is not None or not needed:
         return contextlib.nullcontext(how.forge)
@@ -136,25 +117,26 @@ class Run:
         """Look, push, and reconcile the pull requests."""
         destination, environ = self._declared.destination, self._how.environ
         async with workbench(destination, environ) as bench, self._host() as found:
-            reviewer = reviewing.Reviewer(found, bench, self._declared) if found is not None else None
+            reviewer = _reviewer(found, bench, self._declared) if found is not None else None
             publisher = publishing.Publisher(
                 bench, self._prepared.opened.history, self._declared, self._how.options
             )
             wanted = [await self._wanted(one, reviewer) for one in self._prepared.renditions]
             done = await publisher.publish(wanted, deadline=self._how.deadline, dry=self._how.dry)
-            shown = _Shown(self._prepared, bench, publisher, done, self._how.options.hotfix)
+            if reviewer is None and not self._how.dry:
+                return Done(self._prepared, done.results)
+            # Whoever shows nothing need not load what shows it: half of what starting costs.
+            from undrift.publishing import showing  # noqa: PLC0415 - see above
+
+            shown = showing.Shown(self._prepared, bench, publisher, done, self._how.options.hotfix)
             if reviewer is None or self._how.dry:
-                contrasts = {
-                    one.stage.name: await shown.contrast(one.stage, one.files)
-                    for one in wanted
-                    if self._how.dry
-                }
+                contrasts = {one.stage.name: await shown.contrast(one.stage, one.files) for one in wanted}
                 return Done(self._prepared, done.results, contrasts)
             links = found.links() if found is not None else forge.Links()
             results, trouble = await self._review(reviewer, shown, done, links)
             return Done(self._prepared, results, shown.contrasts, trouble)
 
-    def _host(self) -> Host:
+    def _host(self) -> contextlib.AbstractAsyncContextManager[interfaces.Forge | None]:
         """The forge; none is needed where nothing is reviewed."""
         reviewed = any(stage.way is delivery.Way.PULL_REQUEST for stage in self._prepared.opened.stages)
         return forge_of(self._declared.destination, self._how, needed=reviewed)
@@ -184,7 +166,7 @@ class Run:
     async def _review(
         self,
         reviewer: reviewing.Reviewer,
-        shown: _Shown,
+        shown: showing.Shown,
         done: publishing.Published,
         links: forge.Links,
     ) -> tuple[tuple[publication.StageResult, ...], tuple[errors.UndriftError, ...]]:
@@ -208,7 +190,7 @@ class Run:
     async def _reconcile(
         self,
         reviewer: reviewing.Reviewer,
-        shown: _Shown,
+        shown: showing.Shown,
         result: publication.StageResult,
         links: forge.Links,
     ) -> reviewing.Reviewed:
@@ -231,101 +213,13 @@ class Run:
         opened = self._prepared.opened
         if found is None or not stage.gate.approvals:
             return
+        from undrift.publishing import vouching  # noqa: PLC0415 - only where somebody has to approve
+
         before = result.before.revision if result.before is not None else None
         made_by = await vouching.authors(opened, before, opened.revision, self._how.environ)
         async with forge_of(self._declared.destination, self._how, needed=True) as host:
             if host is not None:
                 await vouching.mark(host, found, stage, opened.revision, made_by)
-
-
-class _Shown:
-    """What people are shown of each stage; looked up when it is needed, once."""
-
-    def __init__(
-        self,
-        prepared: preparing.Prepared,
-        bench: grafting.Workbench,
-        publisher: publishing.Publisher,
-        done: publishing.Published,
-        hotfix: str,
-    ) -> None:
-        self._hotfix = hotfix
-        self._prepared = prepared
-        self._bench = bench
-        self._publisher = publisher
-        self._done = done
-        self._stands: dict[str, promoting.Stand] | None = None
-        self.contrasts: dict[str, contrasting.Contrast] = {}
-
-    async def contrast(self, stage: delivery.Stage, files: Mapping[str, source.File]) -> contrasting.Contrast:
-        """What is on the main branch against what is published."""
-        name = stage.name
-        leaves = await self._bench.leaves(self._done.sight.folders[name].ours)
-        before = await self._bench.files(leaves)
-        self.contrasts[name] = contrasting.contrast(before, files)
-        return self.contrasts[name]
-
-    async def about(
-        self, stage: delivery.Stage, result: publication.StageResult, links: forge.Links
-    ) -> subject.Subject:
-        """All there is to say of a stage."""
-        opened = self._prepared.opened
-        folder = self._done.sight.folders[stage.name]
-        before = result.before
-        edits = await self._publisher.edits(stage, self._done.sight) if folder.seen.edited and before else ()
-        return subject.Subject(
-            application=opened.declared.application,
-            stage=stage.name,
-            tree=result.tree,
-            branch=looking.branch(opened.declared.application, stage.name),
-            revision=opened.revision,
-            before=before.revision if before is not None else None,
-            contrast=self.contrasts.get(stage.name, _NOTHING),
-            changelog=await self._changelog(before),
-            run=systems.run(opened.request.variables),
-            findings=_of_stage(self._prepared.findings, stage.name),
-            priors=await self._priors(stage),
-            edits=tuple(_edit(line) for line in edits),
-            rollback=opened.provenance(stage.name).rollback,
-            hotfix=self._hotfix,
-            approvals=stage.gate.approvals,
-            links=links,
-            source_links=_source_links(opened.revision.repository),
-            way_back=f"undrift rollback {opened.declared.application} --stage {stage.name}",
-        )
-
-    async def _priors(self, stage: delivery.Stage) -> tuple[subject.Prior, ...]:
-        """How the stages before it do, as agents report them."""
-        if not stage.gate.requires:
-            return ()
-        if self._stands is None:
-            declared = self._prepared.opened.declared
-            sight = await looking.Looker(self._bench, declared, declared.stages).look()
-            told = await hearing.reports(self._bench.access, self._bench.address.shown)
-            known = {name: one.seen.provenance for name, one in sight.folders.items()}
-            published = hearing.Published(sight.tip, known)
-            self._stands = await hearing.stands(self._bench, declared.stages, published, told)
-        facts = promoting.Facts(self._prepared.opened.revision, self._stands)
-        return hearing.priors(stage, facts, time.time())
-
-    async def _changelog(self, before: publication.Provenance | None) -> subject.Changelog:
-        if before is None:
-            return subject.Changelog(subject.Relation.FIRST)
-        span = await self._publisher.span(before.revision.sha, self._prepared.opened.revision.sha)
-        lost = span.relation is checkout.Relation.APART and span.why
-        relation = subject.Relation.REWRITTEN if lost else _RELATIONS[span.relation]
-        return subject.Changelog(relation, span.commits)
-
-
-def _of_stage(found: publication.Findings, stage: str) -> publication.Findings:
-    return dataclasses.replace(found, checks=tuple(one for one in found.checks if one.stage == stage))
-
-
-def _edit(line: str) -> subject.Edit:
-    """`1a2b3c4d subject (author)` as it was told."""
-    commit, _, rest = line.partition(" ")
-    what, _, author = rest.rpartition(" (")
-    return subject.Edit(what, commit, author.rstrip(")"))
 
 
 def _kind(url: str) -> str:
@@ -335,10 +229,9 @@ def _kind(url: str) -> str:
         return "none"
 
 
-def _source_links(url: str) -> forge.Links:
-    """Addresses in the application's own repository; none where nobody knows its forge. It is not asked."""
-    try:
-        found = connecting.connect(url, "", "", {})
-    except errors.UndriftError:
-        return forge.Links()
-    return found.links() if found is not None else forge.Links()
+def _reviewer(
+    found: interfaces.Forge, bench: grafting.Workbench, declared: delivery.Delivery
+) -> reviewing.Reviewer:
+    from undrift.publishing import reviewing  # noqa: PLC0415 - only where there is a forge
+
+    return reviewing.Reviewer(found, bench, declared)

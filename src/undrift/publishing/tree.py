@@ -9,12 +9,14 @@ from typing import Any, Final
 
 from undrift import errors
 from undrift.lib import globs, splicing, yaml
-from undrift.model import publication, source
+from undrift.model import delivery, publication, source
 from undrift.renderers import plain
 
 Positions = Mapping[tuple[str | int, ...], tuple[int, int]]
 _OURS: Final = "undrift.dev/"
 _LISTS: Final = "List"
+Images = list[tuple[int, delivery.Image]]
+Values = list[tuple[int, delivery.Value]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -136,3 +138,13 @@ def _items(
             yield from _items(one, (*steps, "items", index))
     else:
         yield data, steps
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Called:
+    """What a tool did: its version, and the images and values that are left to be set in what it rendered."""
+
+    tools: Mapping[str, str]
+    images: Images
+    values: Values
+    warnings: tuple[errors.UndriftError, ...] = ()

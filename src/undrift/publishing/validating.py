@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime
+import importlib
 import pathlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
@@ -17,30 +18,21 @@ from undrift import errors
 from undrift.lib import mask
 from undrift.model import delivery, publication
 from undrift.publishing import waiving
-from undrift.publishing.checks import (
-    executing,
-    expressing,
-    finding,
-    linting,
-    policies,
-    rego,
-    schema,
-    secrets,
-    texts,
-    zones,
-)
+from undrift.publishing.checks import finding, secrets
 
-CHECKS: Final[Mapping[str, Callable[[finding.Work], Awaitable[finding.Verdict]]]] = {
-    "yaml": texts.check,
-    "schema": schema.check,
-    "helm": linting.check,
-    "policy": policies.check,
-    "cel": expressing.check,
-    "rego": rego.check,
-    "zones": zones.check,
-    "exec": executing.check,
+CHECKS: Final[Mapping[str, str]] = {
+    "yaml": "texts",
+    "schema": "schema",
+    "helm": "linting",
+    "policy": "policies",
+    "cel": "expressing",
+    "rego": "rego",
+    "zones": "zones",
+    "exec": "executing",
 }
-"""Each kind of validator, by its name in a Delivery."""
+"""Each kind of validator, by its name in a Delivery: the module in `checks` whose `check` it is. One is imported when
+it is asked for.
+"""
 
 
 async def validate(
@@ -72,15 +64,21 @@ async def validate(
 
 
 async def _checked(work: finding.Work) -> finding.Verdict:
-    check = CHECKS.get(work.validator.kind)
-    if check is None:
+    if work.validator.kind not in CHECKS:
         known = errors.ConfigInvalid(
             f"there is no validator {work.validator.kind}",
             origin=work.validator.origin,
             hint=f"one of: {', '.join(CHECKS)}",
         )
         return finding.Verdict(work.validator.kind, (finding.Finding(known),))
-    return await check(work)
+    return await check_of(work.validator.kind)(work)
+
+
+def check_of(kind: str) -> Callable[[finding.Work], Awaitable[finding.Verdict]]:
+    """What checks, for a kind of validator that there is."""
+    found: Callable[[finding.Work], Awaitable[finding.Verdict]]
+    found = importlib.import_module(f"undrift.publishing.checks.{CHECKS[kind]}").check
+    return found
 
 
 @dataclasses.dataclass(slots=True)

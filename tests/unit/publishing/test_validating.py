@@ -102,7 +102,7 @@ def test_a_validator_that_there_is_not_is_a_finding() -> None:
 def test_every_kind_that_a_delivery_may_name_is_there_and_is_asynchronous() -> None:
     known = document.ValidatorPart.model_fields["kind"].annotation
     assert set(validating.CHECKS) == set(typing.get_args(known))
-    assert all(inspect.iscoroutinefunction(check) for check in validating.CHECKS.values())
+    assert all(inspect.iscoroutinefunction(validating.check_of(kind)) for kind in validating.CHECKS)
 
 
 def test_a_value_of_a_secret_is_masked_wherever_it_comes_from() -> None:
