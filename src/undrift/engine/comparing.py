@@ -34,6 +34,17 @@ def chosen(found: Iterable[plan.Difference], ignored: Sequence[_Path] = ()) -> t
     )
 
 
+def kept(found: Sequence[plan.FieldChange], ignored: Sequence[_Path] = ()) -> tuple[plan.FieldChange, ...]:
+    """Field changes that somebody else computed; `ignored` paths left out."""
+    if not ignored:
+        return tuple(found)
+    return tuple(
+        change
+        for change in found
+        if not any(covers(pattern, tuple(change.path.split("."))) for pattern in ignored)
+    )
+
+
 def left_alone(
     rules: Sequence[application.Ignore], yields_to: Sequence[str], found: resource.LiveResource
 ) -> tuple[_Path, ...]:

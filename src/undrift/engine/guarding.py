@@ -227,6 +227,12 @@ def _deletions(considered: Considered) -> Iterator[errors.GuardError]:
         )
 
 
+def _doubts(considered: Considered) -> Iterator[errors.GuardError]:
+    for doubt in considered.plan.doubts if considered.plan.waves else ():
+        doubt.hint = doubt.hint or _how_to_approve(considered)
+        yield doubt
+
+
 def _approval(considered: Considered) -> Iterator[errors.GuardError]:
     subject = considered.application
     leaving = subject.decommissioned and subject.deletion_policy is application.DeletionPolicy.APPROVE
@@ -265,4 +271,4 @@ _ALWAYS: tuple[_Guard, ...] = (
     _windows,
     _dependencies,
 )
-_UNTIL_APPROVED: tuple[_Guard, ...] = (_memory_lost, _deletions, _approval)
+_UNTIL_APPROVED: tuple[_Guard, ...] = (_memory_lost, _deletions, _doubts, _approval)

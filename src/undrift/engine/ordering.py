@@ -22,7 +22,8 @@ _Edges = dict[resource.ResourceId, set[resource.ResourceId]]
 def order(changes: Sequence[plan.Change], able: target.Capabilities) -> tuple[plan.Wave, ...]:
     """Changes grouped into waves; raises `OrderCycle` when edges run in a circle.
 
-    What follows changes of instant kinds shares their wave although it needs them: it is a later step of it.
+    What follows changes of instant kinds shares their wave although it needs them: it is a later step of it. An
+    atomic target takes everything as one wave, of which nothing is ever half there.
     Kahn's algorithm with a heap, so that among those that may go next the lowest key goes first.
     """
     if not changes:
@@ -35,6 +36,8 @@ def order(changes: Sequence[plan.Change], able: target.Capabilities) -> tuple[pl
     before = _edges(by_id)
     _promote(keys, before, by_id)
     done = [by_id[rid] for rid in _sorted(keys, before, by_id)]
+    if able.atomic:
+        return (plan.Wave(0, tuple(done)),)
     return _waves(done, keys, before, able.instant)
 
 

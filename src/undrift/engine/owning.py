@@ -1,7 +1,8 @@
 """Whose is it? Pure rules that decide ownership from marks, inventory and declarations.
 
-The mark on the target is the authority. Where a target bears no marks the inventory is; a PENDING entry
-alone never proves ownership, because the create it announces may have been refused.
+The mark on the target is the authority. Where a resource bears none of its own (`Marks.NONE`, or `TARGET`: one for
+all) the inventory is; a PENDING entry alone never proves ownership, because the create it announces may have been
+refused.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def _remembered(found: resource.LiveResource, situation: plan.Situation) -> Stan
     entry = situation.inventory.entries.get(found.id)
     if entry is None or (entry.uid and found.uid and entry.uid != found.uid):
         return Standing.STRANGER
-    if situation.capabilities.marks is target.Marks.NONE:
+    if situation.capabilities.marks is not target.Marks.RESOURCE:
         return _by_entry(entry, found, situation)
     return Standing.UNMARKED if entry.state is inventory.EntryState.CONFIRMED else Standing.STRANGER
 
@@ -73,7 +74,7 @@ def settle(situation: plan.Situation) -> inventory.Inventory:
 
 def _entry(found: resource.LiveResource, known: inventory.Entry | None) -> inventory.Entry:
     mark = found.mark
-    if known is not None and (mark is None or mark.names != found.id):
+    if known is not None and (mark is None or mark.names != found.id or not mark.fingerprint):
         return inventory.Entry(
             known.id,
             inventory.EntryState.CONFIRMED,

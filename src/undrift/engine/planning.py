@@ -28,6 +28,7 @@ def make_plan(situation: plan.Situation) -> plan.Plan:
         withheld=tuple(draft.withheld),
         awaited=tuple(draft.awaited),
         blocks=tuple(draft.blocks),
+        doubts=situation.previews.doubts,
         owned=draft.owned + unchanged,
         unchanged=unchanged,
         news=_news(situation),
@@ -75,9 +76,7 @@ class _Draft:
     def compare(self) -> int:
         """Fill the draft; returns how many resources are as declared."""
         if self.situation.previews.native is not None:
-            self.changes.extend(self.situation.previews.native)
-            self.owned = len(self.situation.live.resources)
-            return 0
+            return self._told(self.situation.previews.native)
         unchanged = self._desired()
         live = self.situation.live.resources
         if len(live) > unchanged:
@@ -85,6 +84,25 @@ class _Draft:
             for rid, found in live.items():
                 if rid not in wanted and rid not in self._moved:
                     self._unwanted(found)
+        return unchanged
+
+    def _told(self, native: tuple[plan.Change, ...]) -> int:
+        """What differs is what the target's own tool says; whose it is and what may be done is ours to say."""
+        told = {change.id: change for change in native}
+        live, unchanged = self.situation.live.resources, 0
+        for rid, declared in self.situation.desired.resources.items():
+            found, change = live.get(rid), told.pop(rid, None)
+            # The tool may have made something else of it, and that is what has to be there afterwards.
+            wanted = change.desired or declared if change is not None else declared
+            if found is not None:
+                unchanged += self._existing(wanted, found, change.fields if change is not None else ())
+            elif change is not None:
+                unchanged += self._missing(wanted)
+        for rid, found in live.items():
+            if rid not in self.situation.desired.resources and rid not in self._moved:
+                self._unwanted(found, spared=told.pop(rid, None) is None)
+        for change in told.values():
+            self._add(change)
         return unchanged
 
     def _desired(self) -> int:
@@ -145,12 +163,19 @@ class _Draft:
             return None
         return old
 
-    def _existing(self, wanted: resource.Resource, found: resource.LiveResource) -> int:
+    def _existing(
+        self,
+        wanted: resource.Resource,
+        found: resource.LiveResource,
+        native: tuple[plan.FieldChange, ...] | None = None,
+    ) -> int:
         whose = owning.standing(found, self.situation)
         can = self.situation.capabilities
         ignored = comparing.left_alone(self.policy.ignore, can.yields_to, found)
         told = self.situation.previews.differences.get(wanted.id)
-        if told is None:
+        if native is not None:
+            fields = comparing.kept(native, ignored)
+        elif told is None:
             fields = comparing.differences(wanted.fields, found.fields, ignored)
         else:
             fields = comparing.chosen(told, ignored)
@@ -169,7 +194,7 @@ class _Draft:
             self._update(wanted, found, fields)
             return 0
         mark = found.mark
-        unmarked = self.situation.capabilities.marks is target.Marks.NONE
+        unmarked = self.situation.capabilities.marks is not target.Marks.RESOURCE
         if unmarked or (
             whose is owning.Standing.OURS
             and mark is not None
@@ -199,7 +224,8 @@ class _Draft:
     ) -> None:
         mark = self._fingerprint(wanted)
         entry = self.situation.inventory.entries.get(wanted.id)
-        applied = found.mark.fingerprint if found.mark is not None else entry.fingerprint if entry else ""
+        applied = found.mark.fingerprint if found.mark is not None else ""
+        applied = applied or (entry.fingerprint if entry is not None else "")
         reason = plan.Reason.DRIFT if applied == mark else self._declared
         fixed = self._immutable(wanted.id, fields)
         action = plan.Action.RECREATE if wanted.renew else plan.Action.UPDATE
@@ -229,7 +255,12 @@ class _Draft:
         if ours and holder in self.situation.claims.get(wanted.id, ()):
             self._block(wanted.id, _claimed_twice(wanted, (holder,)))
             return
-        taken = ours and holder in self.situation.application.takes_from
+        rivals = self.situation.claims.get(wanted.id, ())
+        if mark is None and rivals and self.situation.capabilities.marks is not target.Marks.RESOURCE:
+            self._block(wanted.id, _claimed_twice(wanted, rivals))
+            return
+        holder = holder or self._former_holder()
+        taken = (ours or mark is None) and holder in self.situation.application.takes_from
         asked = wanted.adopt or comparing.matches(self.policy.adopt, wanted.id)
         if not taken and not asked:
             self._block(wanted.id, _adoption_required(wanted, found, ours=ours))
@@ -247,12 +278,18 @@ class _Draft:
             )
         )
 
-    def _unwanted(self, found: resource.LiveResource) -> None:
+    def _former_holder(self) -> str:
+        """Who may have had what bears no mark of its own: one that we take from, and that marked this target."""
+        takes, agent = self.situation.application.takes_from, self.situation.owner.agent
+        marks = self.situation.live.marks
+        return next((one.application for one in marks if one.agent == agent and one.application in takes), "")
+
+    def _unwanted(self, found: resource.LiveResource, *, spared: bool = False) -> None:
         whose = owning.standing(found, self.situation)
         if whose not in _OWNED:
             return
         self.owned += 1
-        if found.id in self.situation.claims:
+        if found.id in self.situation.claims or (spared and not self._orphans()):
             return
         if self._orphans():
             change = plan.Change(plan.Action.RELEASE, found.id, plan.Reason.OWNERSHIP, None, found)

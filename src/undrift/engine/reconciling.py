@@ -23,6 +23,7 @@ from undrift.engine import (
     masking,
     owning,
     planning,
+    recovering,
     rendering,
     waiting,
 )
@@ -116,6 +117,7 @@ class _Story:
         self.phase = record.Phase.RESOLVE
         self.seconds: dict[record.Phase, float] = {}
         self.noticed: tuple[errors.UndriftError, ...] = ()
+        self.lost: tuple[errors.UndriftError, ...] = ()
         self.told = record.Reconciliation(
             name, subject.application.name, record.Ending.FAILED, subject.surroundings.now
         )
@@ -165,7 +167,7 @@ class _Story:
         )
         if stops:
             return self._forbidden(chosen, stops)
-        situation, live = await self._situation(chosen.prepared)
+        situation, live = await self._situation(chosen.prepared, kitchen)
         found = await self._plan(situation)
         verdict = await self._guard(found, situation, chosen.held_back)
         self._tell(plan=found, verdict=verdict, live=live, inventory=situation.inventory)
@@ -240,7 +242,9 @@ class _Story:
             self._tell(ending=record.Ending.FAILED, failure=choice.failure, held_back=choice.held_back)
         return choice.candidate
 
-    async def _situation(self, prepared: rendering.Prepared) -> tuple[plan.Situation, resource.LiveState]:
+    async def _situation(
+        self, prepared: rendering.Prepared, kitchen: rendering.Kitchen
+    ) -> tuple[plan.Situation, resource.LiveState]:
         known = self.subject.memory.inventory
         ids = {*prepared.desired.resources, *known.entries}
         ids.update(
@@ -250,11 +254,12 @@ class _Story:
         )
         with self._in(record.Phase.OBSERVE):
             try:
-                live = await self._timed(
-                    self.world.session.observe(ids, self.owner),
-                    "looking at the target",
-                    self.world.observe_timeout,
-                )
+                live = await self._look(ids)
+                if recovering.needed(known, live, self.owner):
+                    known, self.lost = await recovering.recover(
+                        live.marks, self.owner, kitchen, self.world.key
+                    )
+                    live = await self._look({*ids, *known.entries})
             except errors.TargetError as error:
                 _place(error, prepared.desired)
                 raise
@@ -278,10 +283,14 @@ class _Story:
             await self._timed(self.world.session.tidy(self.owner), "tidying our traces on the target")
         return await self._settled(situation), live
 
+    async def _look(self, ids: Collection[resource.ResourceId]) -> resource.LiveState:
+        look = self.world.session.observe(ids, self.owner)
+        return await self._timed(look, "looking at the target", self.world.observe_timeout)
+
     async def _settled(self, situation: plan.Situation) -> plan.Situation:
         """The situation with the inventory that the marks on the target amount to, remembered."""
         settled = owning.settle(situation)
-        if settled is situation.inventory:
+        if settled is self.subject.memory.inventory:
             return situation
         if not self.subject.dry:
             await self.world.database.learn(
@@ -356,7 +365,7 @@ class _Story:
     def _warnings(self, found: plan.Plan, situation: plan.Situation) -> tuple[errors.UndriftError, ...]:
         kept = planning.protected(found.withheld, self.application.policy)
         awaited = planning.awaited(found.awaited, situation.takers)
-        return (*situation.desired.warnings, *self.noticed, *kept, *awaited)
+        return (*situation.desired.warnings, *self.lost, *self.noticed, *kept, *awaited)
 
     async def _apply(
         self,
@@ -409,15 +418,15 @@ class _Story:
             self.world,
             f"{self.told.id}-rollback",
         )
-        undone = await story.roll_back(back)
+        undone = await story.roll_back(back, kitchen)
         ending = record.Ending.ROLLED_BACK if undone.ending is record.Ending.APPLIED else record.Ending.FAILED
         self._tell(rollback=undone, ending=ending, health=undone.health, applied_revision=last)
         return self.told
 
-    async def roll_back(self, back: choosing.Candidate) -> record.Reconciliation:
+    async def roll_back(self, back: choosing.Candidate, kitchen: rendering.Kitchen) -> record.Reconciliation:
         """Reconcile to an earlier revision, once, with no rollback of its own."""
         try:
-            situation, live = await self._situation(back.prepared)
+            situation, live = await self._situation(back.prepared, kitchen)
             found = await self._plan(situation)
             verdict = await self._guard(found, situation, None)
             self._tell(plan=found, verdict=verdict, live=live, inventory=situation.inventory)

@@ -110,7 +110,7 @@ class Plan:
     """What will be done, in order; the object that is shown, approved by its digest, and applied.
 
     `withheld` are differences that the policy leaves alone (self-heal or prune off), `awaited`
-    removals of what another application may take over; `blocks` stop it.
+    removals of what another application may take over; `blocks` stop it, `doubts` until it is approved.
     `owned` is how many resources the application owns, `unchanged` how many are as declared; `news` names
     the inputs that are not those of the last good plan.
     """
@@ -122,6 +122,7 @@ class Plan:
     withheld: tuple[Change, ...] = ()
     awaited: tuple[Change, ...] = ()
     blocks: tuple[Block, ...] = ()
+    doubts: tuple[errors.GuardError, ...] = ()
     owned: int = 0
     unchanged: int = 0
     news: tuple[str, ...] = ()
@@ -141,7 +142,9 @@ class Plan:
 class Previews:
     """What only the target can say about a plan to be: read-only facts for planning.
 
-    `native` are the changes that a plan-native provider computed; planning then takes them as they are.
+    `native` are the changes that a plan-native provider computed: it alone says what differs, and how, while whose
+    a resource is and what the policy allows holds for them as for all others; what is neither declared nor seen is
+    taken as it is. `doubts` are why its tool would not carry them out before a person has looked.
     `differences` are what applying would change of a resource that exists, where the target knows better than
     a comparison. `immutable` names resources whose change the target would refuse in place, and why. `warnings`
     are what may not do well although nothing forbids it.
@@ -153,6 +156,7 @@ class Previews:
     )
     immutable: dict[resource.ResourceId, str] = dataclasses.field(default_factory=dict)
     warnings: tuple[errors.UndriftError, ...] = ()
+    doubts: tuple[errors.GuardError, ...] = ()
 
 
 NO_PREVIEWS = Previews()

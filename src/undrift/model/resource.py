@@ -102,11 +102,13 @@ class LiveState:
     """What is: the asked-for resources that exist, and all that bear the application's mark.
 
     An id that was asked for and is missing here does not exist; a provider that could not look raises. `untold` says
-    that the target, though it can be watched, will not tell when some of this changes.
+    that the target, though it can be watched, will not tell when some of this changes. `marks` are those that speak
+    for a whole part of the target (`Marks.TARGET`): each names that part and the revision that was applied there.
     """
 
     resources: Mapping[ResourceId, LiveResource]
     untold: bool = False
+    marks: tuple[inventory.Mark, ...] = ()
 
 
 NOTHING_DESIRED = DesiredState({})

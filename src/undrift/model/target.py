@@ -11,7 +11,11 @@ from undrift import errors
 
 
 class Marks(enum.StrEnum):
-    """Where a provider keeps ownership marks."""
+    """Where a provider keeps ownership marks.
+
+    With TARGET one mark stands for all that an application owns in a part of the target (a zone): what that is, is
+    remembered, or rendered again at the revision that the mark names.
+    """
 
     RESOURCE = "resource"
     TARGET = "target"
@@ -23,7 +27,8 @@ class Capabilities:
     """What a provider can do, declared once instead of probed.
 
     `kind_order` lists kinds in the order they are created (others come after, by name, and `kind_last` after those).
-    `data_kinds` hold data: only deleted where Git says so. `immutable` maps a kind to the field paths
+    `atomic` targets take all changes of a plan as one. `native_plan` targets have a tool of their own that says what
+    differs. `data_kinds` hold data: only deleted where Git says so. `immutable` maps a kind to the field paths
     (dotted) that cannot be changed in place. `concurrency` is how many changes may run at once. `instant`
     kinds are as they will be when their change returns: what needs them need not wait for their health. With
     `tells_health` its watch tells when something gets well, so that nobody has to wait for it. With

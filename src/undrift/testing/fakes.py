@@ -16,6 +16,9 @@ from undrift import errors, interfaces
 from undrift.lib import canonical
 from undrift.model import health, inventory, plan, resource, source, target
 
+WHOLE = resource.ResourceId.of("Place", "all")
+"""What a mark names that stands for a whole target."""
+
 
 class Mischief(enum.Enum):
     """What a fake target does to one change."""
@@ -51,6 +54,7 @@ class FakeTarget:
     def __init__(self, marks: target.Marks = target.Marks.RESOURCE) -> None:
         self.things: dict[resource.ResourceId, Thing] = {}
         self.marks = marks
+        self.whole: dict[tuple[str, str], inventory.Mark] = {}
         self.misbehave: Callable[[plan.Change], Mischief] = lambda _: Mischief.NONE
         self.unreachable = False
         self.log: list[tuple[plan.Action, resource.ResourceId]] = []
@@ -71,6 +75,8 @@ class FakeTarget:
     def make(self, change: plan.Change, mark: inventory.Mark) -> None:
         """Carry out a change for real."""
         self.log.append((change.action, change.id))
+        if self.marks is target.Marks.TARGET:
+            self.whole[mark.agent, mark.application] = dataclasses.replace(mark, names=WHOLE, fingerprint="")
         match change.action:
             case plan.Action.DELETE:
                 self._delete(change.id)
@@ -100,7 +106,7 @@ class FakeTarget:
         self.things[change.id] = Thing(dict(change.desired.fields), self._marked(mark), uid)
 
     def _marked(self, mark: inventory.Mark) -> inventory.Mark | None:
-        return None if self.marks is target.Marks.NONE else mark
+        return mark if self.marks is target.Marks.RESOURCE else None
 
     def _uid(self) -> int:
         self._uids += 1
@@ -133,7 +139,7 @@ class FakeSession:
             for rid, thing in self.place.things.items()
             if rid in ids or (thing.mark is not None and owner.owns(thing.mark))
         }
-        return resource.LiveState(found)
+        return resource.LiveState(found, marks=tuple(self.place.whole.values()))
 
     async def tidy(self, owner: inventory.Owner) -> None:
         """Marks live on the resources, and a change is made whole."""
@@ -264,7 +270,10 @@ class FakeSource:
 
     def declared(self, revision: source.Revision) -> tuple[resource.Resource | errors.UndriftError, ...]:
         """What a commit declares."""
-        return self.commits[int(revision.digest.partition(":")[2], 16)]
+        index = int(revision.digest.partition(":")[2], 16)
+        if index >= len(self.commits):
+            raise errors.ReferenceMissing(f"there is no commit {revision}")
+        return self.commits[index]
 
     async def resolve(self) -> source.Revision:
         """The newest commit."""
