@@ -5,15 +5,24 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+from collections.abc import Callable
 
 
-def write(path: pathlib.Path, content: bytes, mode: int = 0o600) -> None:
+def write(
+    path: pathlib.Path,
+    content: bytes,
+    mode: int = 0o600,
+    *,
+    suffix: str = ".new",
+    ready: Callable[[], None] | None = None,
+) -> None:
     """Replace (or create) a file: temporary file beside it, fsync, rename, fsync of the folder.
 
-    Raises `OSError`; the temporary file is removed then. Its name is always the same, so that those of writers
-    who died do not pile up; two at a time must not write the same file.
+    Raises `OSError`, and what `ready` raises, which is called right before the rename; the temporary file is
+    removed then. Its name is always the same (a dot, the file's, `suffix`), so that those of writers who died do
+    not pile up; two at a time must not write the same file.
     """
-    temporary = path.with_name(f".{path.name}.new")
+    temporary = path.with_name(f".{path.name}{suffix}")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
@@ -22,6 +31,8 @@ def write(path: pathlib.Path, content: bytes, mode: int = 0o600) -> None:
             file.flush()
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
+        if ready is not None:
+            ready()
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):

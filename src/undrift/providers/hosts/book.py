@@ -22,12 +22,19 @@ class Book:
     def __init__(self, place: shelf.Shelf) -> None:
         self._shelf = place
         self._staged: dict[marks.Key, _Staged] = {}
+        self._before: dict[marks.Key, _Staged] = {}
+        self._seen: dict[marks.Key, marks.File] = {}
+        self._wrote: dict[marks.Key, _Staged] = {}
         self._made: dict[marks.Key, frozenset[str]] = {}
         self._gone: dict[marks.Key, frozenset[str]] = {}
 
     def refresh(self, owner: inventory.Owner) -> None:
         """Read what changed on disk since the last time, the owner's own files in any case."""
-        self._shelf.refresh(_keys(owner))
+        keys = _keys(owner)
+        self._shelf.refresh(keys)
+        for key in keys:
+            self._seen[key] = self._shelf.file(key)
+            self._wrote.pop(key, None)
 
     def records(self, rid: resource.ResourceId) -> list[marks.Record]:
         """Every application's record of a resource, the latest owner first."""
@@ -55,20 +62,20 @@ class Book:
 
     def stage(self, record: marks.Record) -> None:
         """Keep a record from now on."""
-        self._staged.setdefault((record.agent, record.application), {})[record.id] = record
+        self._stage((record.agent, record.application), record.id, record)
 
     def take(self, record: marks.Record) -> None:
         """Keep a record and drop everybody else's of the same resource."""
         for other in self.records(record.id):
             if (other.agent, other.application) != (record.agent, record.application):
-                self._staged.setdefault((other.agent, other.application), {})[record.id] = None
+                self._stage((other.agent, other.application), record.id, None)
         self.stage(record)
 
     def drop(self, owner: inventory.Owner, rid: resource.ResourceId) -> None:
         """Forget the owner's record of a resource."""
         for key in _keys(owner):
             if self._record(key, rid) is not None:
-                self._staged.setdefault(key, {})[rid] = None
+                self._stage(key, rid, None)
 
     def note_folders(self, owner: inventory.Owner, made: frozenset[str], gone: frozenset[str]) -> None:
         """Remember parent folders that were made, forget those that were removed."""
@@ -82,13 +89,22 @@ class Book:
             self._gone[own] = self._gone.get(own, frozenset()) - made
 
     def flush(self) -> None:
-        """Write what is staged. Raises `TargetFull` and its like; then it stays staged."""
+        """Write what is staged. Raises `TargetFull` and its like; then it stays staged.
+
+        Raises `ChangeConflict` where another process wrote about the same resources since the last `refresh`: it
+        holds the lease now. What was staged about those is given up.
+        """
         edits = {key: self._edit(key) for key in [*self._staged, *self._made, *self._gone]}
         edits = {key: edit for key, edit in edits.items() if edit != _NONE}
         if edits:
-            self._shelf.write(edits)
+            late = self._shelf.write(edits)
             for key, edit in edits.items():
                 self._settle(key, edit)
+            if late:
+                raise errors.ChangeConflict(
+                    f"the mark of {min(late)} was written by another process since it was looked at",
+                    hint="it is planned anew, by whoever holds the lease",
+                )
 
     def try_to_flush(self) -> None:
         """Write what is staged if that is possible now; what was announced before is on disk in any case."""
@@ -97,16 +113,29 @@ class Book:
 
     def _edit(self, key: marks.Key) -> shelf.Edit:
         made, gone = self._made.get(key, frozenset()), self._gone.get(key, frozenset())
-        return shelf.Edit(dict(self._staged.get(key, {})), made, gone)
+        return shelf.Edit(dict(self._staged.get(key, {})), made, gone, dict(self._before.get(key, {})))
+
+    def _stage(self, key: marks.Key, rid: resource.ResourceId, record: marks.Record | None) -> None:
+        """Stage a record over what was on disk when this book looked, or when it wrote after that."""
+        before = self._before.setdefault(key, {})
+        if rid not in before:
+            wrote, seen = self._wrote.get(key, {}), self._seen.get(key, self._shelf.file(key))
+            before[rid] = wrote[rid] if rid in wrote else seen.records.get(rid)
+        self._staged.setdefault(key, {})[rid] = record
 
     def _settle(self, key: marks.Key, edit: shelf.Edit) -> None:
         """Forget what was written, and nothing that was staged meanwhile."""
-        staged = self._staged.get(key, {})
+        staged, before = self._staged.get(key, {}), self._before.get(key, {})
+        self._wrote.setdefault(key, {}).update(edit.records)
         for rid, record in edit.records.items():
             if staged.get(rid, _NONE) is record:
                 del staged[rid]
+                before.pop(rid, None)
+            elif rid in staged:
+                before[rid] = record
         if not staged:
             self._staged.pop(key, None)
+            self._before.pop(key, None)
         for kept, done in ((self._made, edit.made), (self._gone, edit.gone)):
             left = kept.pop(key, frozenset()) - done
             if left:

@@ -168,6 +168,13 @@ def _broken(name: str, why: str) -> errors.TargetDenied:
     )
 
 
+def alike(one: Record | None, other: Record | None) -> bool:
+    """Whether two records are written in the same way."""
+    if one is None or other is None or one == other:
+        return one == other
+    return json.dumps(_encode(one)) == json.dumps(_encode(other))
+
+
 def _encode(record: Record) -> dict[str, Any]:
     return {
         "id": list(record.id),

@@ -9,36 +9,36 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import os
 import pathlib
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 from urllib import parse
 
 from undrift.lib import atomic
 from undrift.model import resource
-from undrift.providers.hosts import failing, marks
+from undrift.providers.hosts import access, failing, marks
 
 _TRUST: Final = 30.0
 """Seconds after which all files are looked at again: somebody may have edited one by hand."""
-_LONGEST: Final = 0.5
-"""Seconds for which threads may hand the lock between processes to one another."""
-_TOKEN: Final = 8
 _NOTHING: Final = marks.File()
 _Stamp = tuple[int, int, int]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Edit:
-    """What changes in a file: records by id (None: it goes), parent folders that were made or are gone."""
+    """What changes in a file: records by id (None: it goes), parent folders that were made or are gone.
+
+    `before` are the records that those are to replace, as whoever made the edit knew them.
+    """
 
     records: Mapping[resource.ResourceId, marks.Record | None]
     made: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
+    before: Mapping[resource.ResourceId, marks.Record | None] = dataclasses.field(default_factory=dict)
 
     def on(self, file: marks.File) -> marks.File:
         """The file with the edit in it."""
@@ -50,6 +50,15 @@ class Edit:
                 records[rid] = record
         return marks.File(records, (file.folders | self.made) - self.gone)
 
+    def unknown(self, file: marks.File) -> frozenset[resource.ResourceId]:
+        """What is neither as it was known before nor as it is wanted."""
+        return frozenset(
+            rid
+            for rid, record in self.records.items()
+            if rid in self.before
+            and not any(marks.alike(file.records.get(rid), one) for one in (self.before[rid], record))
+        )
+
 
 _NO_EDIT: Final = Edit({})
 
@@ -60,7 +69,7 @@ class Shelf:
     Raises `TargetError`s.
     """
 
-    def __init__(self, state: str) -> None:
+    def __init__(self, state: str, patience: float = access.PATIENCE) -> None:
         self.state = state
         self._folder = pathlib.Path(state)
         self._files: dict[marks.Key, marks.File] = {}
@@ -69,12 +78,12 @@ class Shelf:
         self._token: bytes | None = None
         self._scanned = 0.0
         self._lock = threading.Lock()
-        self._access = _Access(f"{state}/lock", self._taken, self._left)
+        self._access = access.Access(state, self._taken, self._left, patience)
 
     def refresh(self, keys: Iterable[marks.Key] = ()) -> None:
         """Read what was changed by others since the last time; of `keys`, even what was changed by hand."""
         with self._lock, _explained(self.state, "reading marks in"):
-            token = self._read_token()
+            token = self._access.token()
             trusted = token == self._token and time.monotonic() - self._scanned < _TRUST
             if trusted and all(self._is_fresh(key) for key in keys):
                 return
@@ -99,11 +108,21 @@ class Shelf:
         with _explained(self.state, "reading marks in"):
             return frozenset(entry.path for entry in os.scandir(self.state) if entry.name.startswith("@"))
 
-    def write(self, edits: Mapping[marks.Key, Edit]) -> None:
-        """Bring edits to disk. Raises `TargetFull` and its like; then some may be there and others not."""
+    def write(self, edits: Mapping[marks.Key, Edit]) -> frozenset[resource.ResourceId]:
+        """Bring edits to disk. Raises `TargetFull` and its like; then some may be there and others not.
+
+        Returns what was not written: resources whose record is another than was known `before`, since another
+        process went on with the application meanwhile. It knows better.
+        """
+        late: set[resource.ResourceId] = set()
         with _explained(self.state, "writing marks in"), self._access.to(edits):
             for key, edit in edits.items():
-                self._write(key, self._without_overtaken(edit, edits).on(self.file(key)))
+                wanted, file = self._without_overtaken(edit, edits), self.file(key)
+                unknown = wanted.unknown(file)
+                late |= unknown
+                kept = {rid: record for rid, record in wanted.records.items() if rid not in unknown}
+                self._write(key, dataclasses.replace(wanted, records=kept).on(file))
+        return frozenset(late)
 
     def _without_overtaken(self, edit: Edit, edits: Mapping[marks.Key, Edit]) -> Edit:
         """The edit, with what somebody took over meanwhile given up."""
@@ -118,12 +137,13 @@ class Shelf:
     def _write(self, key: marks.Key, file: marks.File) -> None:
         path = self._path(key)
         if not (file.records or file.folders):
+            self._access.confirm()
             path.unlink(missing_ok=True)
             with self._lock:
                 self._forget(key)
             return
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        atomic.write(path, marks.write(key, file))
+        atomic.write(path, marks.write(key, file), suffix=self._access.suffix, ready=self._access.confirm)
         stamp = _stamp(path.stat())
         with self._lock:
             self._keep(key, file, stamp)
@@ -177,13 +197,6 @@ class Shelf:
     def _path(self, key: marks.Key) -> pathlib.Path:
         return self._folder / f"@{_quote(key[0])}" / f"{_quote(key[1])}.json"
 
-    def _read_token(self) -> bytes:
-        try:
-            with open(self._access.path, "rb", buffering=0) as file:  # noqa: PTH123 - asked for at every look
-                return file.read(_TOKEN)
-        except FileNotFoundError:
-            return b""
-
     def _taken(self, descriptor: int) -> None:
         """The lock is this process's now: from here on nobody else changes what we know."""
         self.refresh()
@@ -191,63 +204,8 @@ class Shelf:
 
     def _left(self, descriptor: int) -> None:
         with self._lock:
-            self._token = secrets.token_bytes(_TOKEN)
+            self._token = secrets.token_bytes(access.TOKEN)
             os.pwrite(descriptor, self._token, 0)
-
-
-class _Access:
-    """The lock between processes, shared by threads of this one that write different files at a time.
-
-    `taken` and `left` are called with its descriptor, when the first thread comes and when the last one goes.
-    """
-
-    def __init__(self, path: str, taken: Callable[[int], None], left: Callable[[int], None]) -> None:
-        self.path = path
-        self._taken = taken
-        self._left = left
-        self._changed = threading.Condition()
-        self._busy: set[marks.Key] = set()
-        self._descriptor = -1
-        self._since = 0.0
-
-    @contextlib.contextmanager
-    def to(self, keys: Iterable[marks.Key]) -> Iterator[None]:
-        """Access to some files, for the time of a block."""
-        wanted = frozenset(keys)
-        with self._changed:
-            self._changed.wait_for(lambda: self._may(wanted))
-            if not self._busy:
-                self._descriptor, self._since = self._take(), time.monotonic()
-            self._busy |= wanted
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._busy -= wanted
-                self._changed.notify_all()
-                if not self._busy:
-                    self._leave()
-
-    def _may(self, wanted: frozenset[marks.Key]) -> bool:
-        """Nobody joins those who had the lock for long: other processes wait too."""
-        young = not self._busy or time.monotonic() - self._since < _LONGEST
-        return young and self._busy.isdisjoint(wanted)
-
-    def _take(self) -> int:
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            self._taken(descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
-
-    def _leave(self) -> None:
-        try:
-            self._left(self._descriptor)
-        finally:
-            os.close(self._descriptor)
 
 
 @contextlib.contextmanager
