@@ -167,7 +167,7 @@ class Access:
                 for entry in os.scandir(agent.path):
                     if entry.name.startswith(".") and not entry.name.endswith(own):
                         with contextlib.suppress(FileNotFoundError):
-                            os.unlink(entry.path)  # noqa: PTH108
+                            os.unlink(entry.path)  # noqa: PTH108 - text is enough
 
     def _sign(self) -> None:
         text = f"pid {os.getpid()} on {socket.gethostname()} {secrets.token_hex(4)}\n".encode()
@@ -186,7 +186,7 @@ class Access:
 
     def _generations(self) -> list[int]:
         """Of which there are files, in no order."""
-        names = [name for name in os.listdir(self._folder) if name.startswith(_NAME)]  # noqa: PTH208
+        names = [name for name in os.listdir(self._folder) if name.startswith(_NAME)]  # noqa: PTH208 - text is enough
         found = [0] if _NAME in names else []
         numbers = (name.removeprefix(f"{_NAME}.") for name in names)
         return [*found, *(int(number) for number in numbers if number.isascii() and number.isdigit())]
@@ -201,7 +201,7 @@ def _ending(number: int) -> str:
 
 def _holder(path: str) -> str:
     """Who wrote a lock file last, for people."""
-    with contextlib.suppress(OSError), open(path, "rb") as file:  # noqa: PTH123
+    with contextlib.suppress(OSError), open(path, "rb") as file:  # noqa: PTH123 - text is enough
         words = file.read(_WHOLE)[TOKEN:].decode(errors="replace").split()
         if len(words) == 5:  # noqa: PLR2004 - as `_sign` writes it
             return " ".join(words[:4])
