@@ -385,6 +385,12 @@ class WaiverExpired(ValidationError):
     code = "UD414"
 
 
+class RecordSurprising(ValidationError):
+    """A record can be as it is declared, but is hardly meant so."""
+
+    code = "UD416"
+
+
 # --- UD5xx ---------------------------------------------------------------------------------------------
 
 
@@ -573,6 +579,12 @@ class Contested(GuardError):
 
     code = "UD616"
     waiting_helps = True
+
+
+class PlanUnsafe(GuardError):
+    """The tool that plans for a layer does not carry out its plan before a person has looked at it."""
+
+    code = "UD617"
 
 
 # --- UD7xx ---------------------------------------------------------------------------------------------

@@ -98,6 +98,7 @@ class PlainRenderer:
             opened.encrypted,
             {"undrift": undrift.__version__},
             tuple(read.warnings),
+            artifact.path,
         )
 
 

@@ -1,0 +1,97 @@
+"""Any provider of octoDNS, made to plan from a look that was made already."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, cast
+
+from octodns.processor.base import BaseProcessor
+from octodns.provider.base import BaseProvider
+from octodns.zone import Zone
+
+from undrift import errors
+from undrift.providers.dns import settings
+
+
+class Planner(Protocol):
+    """What `remembering` adds to a provider."""
+
+    fed: tuple[Zone, bool] | None
+
+    def populate(self, zone: Zone, target: bool = False, lenient: bool = False) -> bool:  # noqa: FBT001, FBT002 - octoDNS' signature
+        """Fill a zone."""
+        ...
+
+
+@functools.cache
+def remembering(kind: Any) -> type[BaseProvider]:
+    """A class like `kind` whose `populate` gives what was fed to it, while something is."""
+
+    class Remembering(kind):  # type: ignore[misc]  # the base is known at run time
+        fed: tuple[Zone, bool] | None = None
+
+        def populate(self, zone: Zone, target: bool = False, lenient: bool = False) -> bool:  # noqa: FBT001, FBT002 - octoDNS' signature
+            if self.fed is None:
+                return bool(super().populate(zone, target=target, lenient=lenient))
+            found, exists = self.fed
+            for record in found.records:
+                zone.add_record(record, lenient=True)
+            return exists
+
+    Remembering.__name__ = kind.__name__
+    return Remembering
+
+
+@contextlib.contextmanager
+def feeding(provider: BaseProvider, found: Zone, *, exists: bool) -> Iterator[None]:
+    """The provider takes `found` for what is there."""
+    planner = cast("Planner", provider)
+    planner.fed = (found, exists)
+    try:
+        yield
+    finally:
+        planner.fed = None
+
+
+def provider_class(name: str) -> Any:
+    """The class of a provider. Raises `ConfigInvalid`."""
+    found = _load(name)
+    if not (isinstance(found, type) and issubclass(found, BaseProvider)):
+        raise errors.ConfigInvalid(f"{name} is no provider of octoDNS")
+    return found
+
+
+def made(kind: type[Any], name: str, arguments: Mapping[str, Any]) -> Any:
+    """An instance, with arguments as they are in the Target. Raises `ConfigInvalid`; no value is told."""
+    try:
+        return kind("undrift", **arguments)
+    except TypeError as error:
+        raise errors.ConfigInvalid(
+            f"{name} cannot be made with these options",
+            why=str(error).replace("__init__()", kind.__name__),
+            hint="see what the provider's documentation says of its options",
+        ) from None
+
+
+def processors(given: settings.Settings) -> tuple[BaseProcessor, ...]:
+    """The processors of a target. Raises `ConfigInvalid`."""
+    found: list[BaseProcessor] = []
+    for one in given.processors:
+        kind = _load(one.name)
+        if not (isinstance(kind, type) and issubclass(kind, BaseProcessor)):
+            raise errors.ConfigInvalid(f"{one.name} is no processor of octoDNS")
+        found.append(made(kind, one.name, one.options))
+    return tuple(found)
+
+
+def _load(name: str) -> Any:
+    module, _, attribute = name.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise errors.ConfigInvalid(
+            f"{name} cannot be loaded", why=str(error), hint="is its package installed where the agent runs?"
+        ) from error
