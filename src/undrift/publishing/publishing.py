@@ -19,7 +19,7 @@ from typing import Final
 from undrift import errors
 from undrift.lib import globs
 from undrift.model import delivery, publication, source
-from undrift.publishing import deciding, looking, messages, racing
+from undrift.publishing import deciding, looking, messages, queueing, racing
 from undrift.sources.git import checkout, grafting, planting
 
 _EDITS: Final = 10
@@ -64,9 +64,16 @@ class Publisher:
         self._spans: dict[tuple[str, str], checkout.Span] = {}
 
     async def publish(
-        self, wanted: Sequence[Wanted], *, deadline: float = 120.0, dry: bool = False
+        self,
+        wanted: Sequence[Wanted],
+        *,
+        deadline: float = 120.0,
+        dry: bool = False,
+        turns: queueing.Turns | None = None,
     ) -> Published:
         """Bring all stages in, or none of them; `deadline` is seconds, `dry` shows what would be done.
+
+        `turns` are those of this machine's jobs at the main branch; stages with pull requests need none.
 
         Raises `PushDeadline`, `BranchProtected`, `HandEdited`, `OrderUnknown`, `BranchTaken` and `SourceError`s, all
         before anything was changed.
@@ -82,7 +89,8 @@ class Publisher:
             pushed = racing.UNNEEDED if dry or not draft.moves else await self._bench.push(draft.moves)
             return Published(tuple(draft.results), sight), pushed
 
-        return await racing.run(once, deadline)
+        pushes = not dry and any(one.stage.way is delivery.Way.DIRECT for one in wanted)
+        return await racing.run(once, deadline, turns if pushes else None)
 
     def _check_kept(self, wanted: Sequence[Wanted]) -> None:
         """What is somebody else's is not rendered, too: nobody could tell any more whose it is."""

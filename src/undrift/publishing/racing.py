@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import random
 from collections.abc import Awaitable, Callable
@@ -10,6 +11,7 @@ from typing import Final, TypeVar
 
 from undrift import errors
 from undrift.lib import backoff
+from undrift.publishing import queueing
 from undrift.sources.git import grafting
 
 _T = TypeVar("_T")
@@ -30,18 +32,24 @@ class Race:
     reached: bool = False
 
 
-async def run(trying: Callable[[Race], Awaitable[tuple[_T, grafting.Pushed]]], deadline: float) -> _T:
-    """What the attempt gave whose push went through; `deadline` is seconds.
+async def run(
+    trying: Callable[[Race], Awaitable[tuple[_T, grafting.Pushed]]],
+    deadline: float,
+    turns: queueing.Turns | None = None,
+) -> _T:
+    """What the attempt gave whose push went through; `deadline` is seconds, `turns` those of this machine's jobs.
 
     Raises `PushDeadline`, `SourceUnavailable` where the server never answered, and whatever else an attempt raises.
     """
     loop = asyncio.get_running_loop()
-    until, race = loop.time() + deadline, Race()
+    begun = loop.time()
+    until, race = begun + deadline, Race()
     while True:
         race.attempt += 1
-        begun = loop.time()
         try:
-            made, pushed = await trying(race)
+            async with turns.one() if turns is not None else contextlib.nullcontext():
+                begun = loop.time()
+                made, pushed = await trying(race)
             if pushed.done:
                 return made
             lost = pushed.lost

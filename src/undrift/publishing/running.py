@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from undrift import errors
 from undrift.forges import connecting
 from undrift.model import delivery, forge, publication
-from undrift.publishing import deciding, preparing, publishing
+from undrift.publishing import deciding, preparing, publishing, queueing
 from undrift.sources.git import grafting
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class How:
-    """How publishing goes about it. `deadline` is seconds; `dry` shows what would be done and does nothing.
+    """How publishing goes about it. `deadline` is seconds; `dry` shows what would be done and does nothing; `queued`
+    jobs of one machine take turns.
 
     `forge` is where pull requests are (None: it is told by the delivery and the variables of CI).
     """
@@ -33,6 +34,7 @@ class How:
     options: deciding.Options = dataclasses.field(default_factory=deciding.Options)
     deadline: float = 120.0
     dry: bool = False
+    queued: bool = True
     environ: Mapping[str, str] = dataclasses.field(default_factory=lambda: dict(os.environ), repr=False)
     forge: interfaces.Forge | None = None
 
@@ -122,7 +124,10 @@ class Run:
                 bench, self._prepared.opened.history, self._declared, self._how.options
             )
             wanted = [await self._wanted(one, reviewer) for one in self._prepared.renditions]
-            done = await publisher.publish(wanted, deadline=self._how.deadline, dry=self._how.dry)
+            turns = queueing.Turns(destination.url) if self._how.queued else None
+            done = await publisher.publish(
+                wanted, deadline=self._how.deadline, dry=self._how.dry, turns=turns
+            )
             if reviewer is None and not self._how.dry:
                 return Done(self._prepared, done.results)
             # Whoever shows nothing need not load what shows it: half of what starting costs.

@@ -208,7 +208,11 @@ class World:
 
     def how(self, options: deciding.Options | None) -> running.How:
         return running.How(
-            options=options or deciding.Options(), deadline=60.0, environ=ENVIRON, forge=self.forge
+            options=options or deciding.Options(),
+            deadline=60.0,
+            queued=False,
+            environ=ENVIRON,
+            forge=self.forge,
         )
 
     def _revision(self, sha: str, sequence: int = 0) -> publication.AppRevision:
