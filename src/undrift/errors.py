@@ -741,6 +741,13 @@ class ContextForbidden(PublishError):
     code = "UD921"
 
 
+class TrainParted(PublishError):
+    """Applications of one train are in different repositories, and only some of them moved."""
+
+    code = "UD922"
+    waiting_helps = True
+
+
 class Several(UndriftError):
     """More than one error, found in one go; it stands for all of them."""
 

@@ -79,12 +79,37 @@ async def promote(opened: Sequence[preparing.Opened], how: running.How, order: O
     going = [(_Promotion(one, how, order), each) for one, each in zip(opened, chosen, strict=True)]
     # All that moves is rendered and checked before any of it is published.
     prepared = [await one.prepare(each) for one, each in going]
+    runs = [[one.run(ready) for ready in made] for (one, _), made in zip(going, prepared, strict=True)]
+    done = await _published([run for each in runs for run in each])
     return tuple(
-        [
-            dataclasses.replace(each, done=tuple([await one.publish(ready) for ready in made]))
-            for (one, each), made in zip(going, prepared, strict=True)
-        ]
+        dataclasses.replace(each, done=tuple(done[run] for run in made))
+        for (_, each), made in zip(going, runs, strict=True)
     )
+
+
+async def _published(runs: Sequence[running.Run]) -> dict[running.Run, running.Done]:
+    """Publish all that moves: what goes to one branch of one repository is one atomic push, all of it or nothing.
+
+    Raises `TrainParted` where what goes to another repository failed after something was pushed, else as publishing does.
+    """
+    done: dict[running.Run, running.Done] = {}
+    for place in dict.fromkeys(one.place for one in runs):
+        there = [one for one in runs if one.place == place]
+        try:
+            done |= zip(there, await running.publish_together(there), strict=True)
+        except errors.UndriftError as error:
+            if not done:
+                raise
+            raise errors.TrainParted(
+                f"{_named(list(done))} moved, and {_named(there)} did not",
+                why="; ".join(one.what if not one.why else f"{one.what}: {one.why}" for one in error.parts),
+                hint="run it again: what moved already stays as it is",
+            ) from error
+    return done
+
+
+def _named(runs: Sequence[running.Run]) -> str:
+    return ", ".join(one.title for one in runs)
 
 
 async def tell(opened: preparing.Opened, how: running.How) -> dict[str, forge.Status]:
@@ -268,12 +293,12 @@ class _Promotion:
             if referring.parse(reference).name not in own
         }
 
-    async def publish(self, prepared: preparing.Prepared) -> running.Done:
-        """Publish one stage that moves."""
+    def run(self, prepared: preparing.Prepared) -> running.Run:
+        """What publishes one stage that moves."""
         options = dataclasses.replace(self._how.options, hotfix=self._order.hotfix)
         how = dataclasses.replace(self._how, options=options)
         gates = {stage.name: "" for stage in prepared.opened.stages}
-        return await running.Run(prepared, how, gates).publish()
+        return running.Run(prepared, how, gates)
 
 
 def _train(looked: Sequence[Moved]) -> list[Moved]:

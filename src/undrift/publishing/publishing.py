@@ -6,8 +6,8 @@ look ─▶ decide every stage ─▶ one commit a stage, made of tree objects �
   └──────────────────────── wait, with jitter, until the deadline ◀───────────┘
 ```
 
-Direct stages are commits on the main branch, one after the other; each pull request's branch is the new main branch
-and exactly one commit. Nothing is merged or rebased: who lost a race begins anew from what is there.
+Direct stages are commits on the main branch, one after the other, also those of several deliveries (`together`); each
+pull request's branch is the new main branch and exactly one commit. Nothing is merged or rebased: who lost a race begins anew from what is there.
 """
 
 from __future__ import annotations
@@ -78,21 +78,14 @@ class Publisher:
         Raises `PushDeadline`, `BranchProtected`, `HandEdited`, `OrderUnknown`, `BranchTaken` and `SourceError`s, all
         before anything was changed.
         """
-        looker = looking.Looker(self._bench, self._declared, [one.stage for one in wanted])
-        self._check_kept(wanted)
-        await self._bench.identity()
+        part = Part(self, wanted)
+        return (await together([part], deadline=deadline, dry=dry, turns=turns))[0]
 
-        async def once(race: racing.Race) -> tuple[Published, grafting.Pushed]:
-            sight = await looker.look()
-            race.reached = True
-            draft = await self._draft(wanted, sight, race.attempt)
-            pushed = racing.UNNEEDED if dry or not draft.moves else await self._bench.push(draft.moves)
-            return Published(tuple(draft.results), sight), pushed
+    def looker(self, wanted: Sequence[Wanted]) -> looking.Looker:
+        """What looks at the folders of these stages."""
+        return looking.Looker(self._bench, self._declared, [one.stage for one in wanted])
 
-        pushes = not dry and any(one.stage.way is delivery.Way.DIRECT for one in wanted)
-        return await racing.run(once, deadline, turns if pushes else None)
-
-    def _check_kept(self, wanted: Sequence[Wanted]) -> None:
+    def check_kept(self, wanted: Sequence[Wanted]) -> None:
         """What is somebody else's is not rendered, too: nobody could tell any more whose it is."""
         keep = self._declared.destination.keep
         wrong: list[errors.UndriftError] = [
@@ -107,10 +100,20 @@ class Publisher:
         if wrong:
             raise errors.gather(wrong)
 
+    @property
+    def bench(self) -> grafting.Workbench:
+        """What it publishes through."""
+        return self._bench
+
+    @property
+    def main(self) -> str:
+        """The main branch."""
+        return self._declared.destination.branch
+
     # --- one attempt -----------------------------------------------------------------------------------
 
-    async def _draft(self, wanted: Sequence[Wanted], sight: looking.Sight, attempt: int) -> _Draft:
-        """Decide every stage and make the commits. Raises what stands in the way of any, all at once."""
+    async def draft(self, wanted: Sequence[Wanted], sight: looking.Sight, attempt: int) -> _Draft:
+        """Decide every stage. Raises what stands in the way of any, all at once."""
         decided: list[tuple[Wanted, deciding.Decision]] = []
         wrong: list[errors.UndriftError] = []
         nursery = sight.forest.nursery
@@ -126,14 +129,7 @@ class Publisher:
         if wrong:
             # What stands in the way of several stages is told once.
             raise errors.gather(list({(one.code, str(one)): one for one in wrong}.values()))
-        draft = _Draft(self._bench, self._declared, sight, attempt)
-        for one, decision in decided:
-            if decision.step is deciding.Step.COMMIT:
-                await draft.commit(one, decision)
-        for one, decision in decided:
-            await draft.propose(one, decision)
-        draft.finish([one.stage.name for one, _ in decided])
-        return draft
+        return _Draft(self._bench, self._declared, sight, attempt, decided)
 
     async def _situation(self, one: Wanted, sight: looking.Sight) -> deciding.Situation:
         main = sight.folders[one.stage.name].seen
@@ -190,14 +186,82 @@ class Publisher:
         return tuple(found)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Part:
+    """Stages of one delivery that are published together with those of others."""
+
+    publisher: Publisher
+    wanted: Sequence[Wanted]
+
+
+async def together(
+    parts: Sequence[Part], *, deadline: float = 120.0, dry: bool = False, turns: queueing.Turns | None = None
+) -> list[Published]:
+    """Bring in all stages of several deliveries that share a workbench and a main branch, or none of them.
+
+    All of it is one atomic push: a commit a direct stage, one on the other, and each pull request's branch on the last of
+    them. Arguments and what is raised are those of `Publisher.publish`; one answer a part.
+    """
+    for one in parts:
+        one.publisher.check_kept(one.wanted)
+    bench = parts[0].publisher.bench
+    await bench.identity()
+    lookers = [one.publisher.looker(one.wanted) for one in parts]
+
+    async def once(race: racing.Race) -> tuple[list[Published], grafting.Pushed]:
+        sights = [await one.look() for one in lookers]
+        race.reached = True
+        if len({one.tip for one in sights}) > 1:
+            return [], grafting.Pushed(done=False, lost="others pushed while all was looked at")
+        drafts = await _drafts(parts, sights, race.attempt)
+        moves = await _made(drafts, f"refs/heads/{parts[0].publisher.main}")
+        pushed = racing.UNNEEDED if dry or not moves else await bench.push(moves)
+        return [Published(tuple(draft.results), draft.sight) for draft in drafts], pushed
+
+    pushes = not dry and any(one.stage.way is delivery.Way.DIRECT for part in parts for one in part.wanted)
+    return await racing.run(once, deadline, turns if pushes else None)
+
+
+async def _drafts(parts: Sequence[Part], sights: Sequence[looking.Sight], attempt: int) -> list[_Draft]:
+    """What is decided for every part. Raises what stands in the way of any, all at once."""
+    drafts: list[_Draft] = []
+    wrong: list[errors.UndriftError] = []
+    for part, sight in zip(parts, sights, strict=True):
+        try:
+            drafts.append(await part.publisher.draft(part.wanted, sight, attempt))
+        except errors.UndriftError as error:
+            wrong += error.parts
+    if wrong:
+        raise errors.gather(list({(one.code, str(one)): one for one in wrong}.values()))
+    return drafts
+
+
+async def _made(drafts: Sequence[_Draft], main: str) -> list[grafting.Move]:
+    """Make the commits of all drafts: those of direct stages first, one on the other. What has to be pushed."""
+    tip = head = drafts[0].sight.tip
+    for draft in drafts:
+        await draft.stand_on(head)
+        await draft.commit_all()
+        head = draft.head
+    moves = [grafting.Move(main, tip, head)] if head != tip else []
+    for draft in drafts:
+        await draft.stand_on(head)
+        await draft.propose_all()
+        moves += draft.moves
+    return moves
+
+
 @dataclasses.dataclass(slots=True)
 class _Draft:
-    """Commits in the making: `head` is the main branch as it will be, `moves` the refs that are pushed."""
+    """The stages of a delivery in the making: `head` is the main branch as it will be, `moves` the other refs that are
+    pushed.
+    """
 
     bench: grafting.Workbench
     declared: delivery.Delivery
     sight: looking.Sight
     attempt: int
+    decided: Sequence[tuple[Wanted, deciding.Decision]]
     head: str = ""
     moves: list[grafting.Move] = dataclasses.field(default_factory=list)
     results: list[publication.StageResult] = dataclasses.field(default_factory=list)
@@ -206,6 +270,25 @@ class _Draft:
     def __post_init__(self) -> None:
         self.head = self.sight.tip
         self.forest = self.sight.forest.copy()
+
+    async def stand_on(self, head: str) -> None:
+        """Go on from another commit on the main branch: one that was made of it for somebody else."""
+        if head != self.head:
+            self.head = head
+            self.forest = await self.bench.forest(head, [one.stage.folder for one, _ in self.decided])
+
+    async def commit_all(self) -> None:
+        """Direct stages: a commit on the main branch each."""
+        for one, decision in self.decided:
+            if decision.step is deciding.Step.COMMIT:
+                await self.commit(one, decision)
+
+    async def propose_all(self) -> None:
+        """The branches of pull requests, on what the main branch will be. Results are in the order of the stages."""
+        for one, decision in self.decided:
+            await self.propose(one, decision)
+        names = [one.stage.name for one, _ in self.decided]
+        self.results.sort(key=lambda result: names.index(result.stage))
 
     async def commit(self, one: Wanted, decision: deciding.Decision) -> None:
         """A direct stage: a commit on the main branch."""
@@ -223,13 +306,6 @@ class _Draft:
             self._note(one, decision, made)
         elif decision.step is not deciding.Step.COMMIT:
             self._note(one, decision, before)
-
-    def finish(self, names: Sequence[str]) -> None:
-        """The main branch moves with the others; results are in the order of the stages."""
-        if self.head != self.sight.tip:
-            main = f"refs/heads/{self.declared.destination.branch}"
-            self.moves.insert(0, grafting.Move(main, self.sight.tip, self.head))
-        self.results.sort(key=lambda result: names.index(result.stage))
 
     async def _made(self, forest: planting.Forest, one: Wanted) -> str:
         nursery = forest.nursery

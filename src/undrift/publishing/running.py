@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from undrift import errors
@@ -117,29 +117,57 @@ class Run:
 
     async def publish(self) -> Done:
         """Look, push, and reconcile the pull requests."""
-        destination, environ = self._declared.destination, self._how.environ
-        async with workbench(destination, environ) as bench, self._host() as found:
+        return (await publish_together([self]))[0]
+
+    @property
+    def destination(self) -> delivery.Destination:
+        """The GitOps repository."""
+        return self._declared.destination
+
+    @property
+    def how(self) -> How:
+        """How it goes about it."""
+        return self._how
+
+    @property
+    def title(self) -> str:
+        """What is published where, for people."""
+        stages = ", ".join(stage.name for stage in self._prepared.opened.stages)
+        return f"{self._declared.application} to {stages}"
+
+    @property
+    def place(self) -> tuple[str, str, str, str]:
+        """Which repository and branch it publishes to, and how: runs that are alike there can be one push."""
+        found = self._declared.destination
+        return found.url, found.branch, found.forge, found.api
+
+    @contextlib.asynccontextmanager
+    async def at(self, bench: grafting.Workbench) -> AsyncIterator[_Standing]:
+        """The run at a workbench, with what it needs of the forge."""
+        async with self._host() as found:
             reviewer = _reviewer(found, bench, self._declared) if found is not None else None
             publisher = publishing.Publisher(
                 bench, self._prepared.opened.history, self._declared, self._how.options
             )
             wanted = [await self._wanted(one, reviewer) for one in self._prepared.renditions]
-            turns = queueing.Turns(destination.url) if self._how.queued else None
-            done = await publisher.publish(
-                wanted, deadline=self._how.deadline, dry=self._how.dry, turns=turns
-            )
-            if reviewer is None and not self._how.dry:
-                return Done(self._prepared, done.results)
-            # Whoever shows nothing need not load what shows it: half of what starting costs.
-            from undrift.publishing import showing  # noqa: PLC0415 - see above
-
-            shown = showing.Shown(self._prepared, bench, publisher, done, self._how.options.hotfix)
-            if reviewer is None or self._how.dry:
-                contrasts = {one.stage.name: await shown.contrast(one.stage, one.files) for one in wanted}
-                return Done(self._prepared, done.results, contrasts)
             links = found.links() if found is not None else forge.Links()
-            results, trouble = await self._review(reviewer, shown, done, links)
-            return Done(self._prepared, results, shown.contrasts, trouble)
+            yield _Standing(self, publishing.Part(publisher, wanted), reviewer, links)
+
+    async def finish(self, standing: _Standing, done: publishing.Published) -> Done:
+        """After the push: pull requests as they should be, and what is shown of all."""
+        if standing.reviewer is None and not self._how.dry:
+            return Done(self._prepared, done.results)
+        # Whoever shows nothing need not load what shows it: half of what starting costs.
+        from undrift.publishing import showing  # noqa: PLC0415 - see above
+
+        part = standing.part
+        hotfix = self._how.options.hotfix
+        shown = showing.Shown(self._prepared, part.publisher.bench, part.publisher, done, hotfix)
+        if standing.reviewer is None or self._how.dry:
+            contrasts = {one.stage.name: await shown.contrast(one.stage, one.files) for one in part.wanted}
+            return Done(self._prepared, done.results, contrasts)
+        results, trouble = await self._review(standing.reviewer, shown, done, standing.links)
+        return Done(self._prepared, results, shown.contrasts, trouble)
 
     def _host(self) -> contextlib.AbstractAsyncContextManager[interfaces.Forge | None]:
         """The forge; none is needed where nothing is reviewed."""
@@ -225,6 +253,34 @@ class Run:
         async with forge_of(self._declared.destination, self._how, needed=True) as host:
             if host is not None:
                 await vouching.mark(host, found, stage, opened.revision, made_by)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Standing:
+    """A run that stands at a workbench: what it wants there, and who reconciles its pull requests."""
+
+    run: Run
+    part: publishing.Part
+    reviewer: reviewing.Reviewer | None
+    links: forge.Links
+
+
+async def publish_together(runs: Sequence[Run]) -> list[Done]:
+    """Publish runs that have the same `place` in one atomic push: all of it is there afterwards, or none. One answer each.
+
+    `How` is that of the first: its environment, deadline and forge. Raises what `publishing.Publisher` raises.
+    """
+    destination, how = runs[0].destination, runs[0].how
+    async with contextlib.AsyncExitStack() as stack:
+        bench = await stack.enter_async_context(workbench(destination, how.environ))
+        standing = [await stack.enter_async_context(one.at(bench)) for one in runs]
+        published = await publishing.together(
+            [one.part for one in standing],
+            deadline=how.deadline,
+            dry=how.dry,
+            turns=queueing.Turns(destination.url) if how.queued else None,
+        )
+        return [await one.run.finish(one, done) for one, done in zip(standing, published, strict=True)]
 
 
 def _kind(url: str) -> str:

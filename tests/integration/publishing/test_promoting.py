@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import re
 import shutil
@@ -116,3 +117,73 @@ def test_nothing_of_a_train_is_promoted_while_anything_of_it_is_wrong(place: pla
 
     assert re.search(r"UD305.*nowhere", said)
     assert place.tip() == tip
+
+
+TOLD = "#!/bin/sh\necho push >> pushes\nwhile read old new ref; do echo $ref >> pushes; done\n"
+
+
+def hook(place: places.Place, name: str, text: str) -> None:
+    path = place.gitops / "hooks" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o755)
+
+
+def test_a_train_is_one_push(place: places.Place) -> None:
+    """P2, P7 and P9 over several applications: two of them and two stages are four commits, and one move of the branch."""
+    configure(place, "petclinic", "visits")
+    ended(place, 0, "publish", "--application", "visits", "--stage", "staging")
+    ended(place, 0, "publish", "--application", "petclinic", "--stage", "staging")
+    before = place.tip()
+    hook(place, "pre-receive", TOLD)
+
+    ended(place, 0, "promote", "--train", "--to", "prod-eu", "--to", "prod-us", "--hotfix", "It burns")
+
+    assert (place.gitops / "pushes").read_text().split() == ["push", "refs/heads/main"]
+    new = place.git("rev-list", "--reverse", f"{before}..main", cwd=place.gitops).split()
+    touched = [set(place.git("diff", "--name-only", f"{one}^", one, cwd=place.gitops).split()) for one in new]
+    assert [sorted({name.rpartition("/")[0] for name in names}) for names in touched] == [
+        ["prod-eu/petclinic"], ["prod-us/petclinic"], ["prod-eu/visits"], ["prod-us/visits"],
+    ]  # fmt: skip
+    place.git("fsck", "--strict", cwd=place.gitops)
+    ended(place, 0, "promote", "--train", "--to", "prod-eu", "--hotfix", "It burns")
+    assert place.git("rev-parse", "main", cwd=place.gitops).strip() == new[-1]
+
+
+def test_a_train_moves_together_or_not_at_all(place: places.Place) -> None:
+    """P9: somebody is faster once, and everything is made anew on what is there then; a rule of the server stops all."""
+    configure(place, "petclinic", "visits")
+    once = (
+        "#!/bin/sh\n[ -e raced ] && exit 0\ntouch raced\nunset GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY\n"
+        "unset GIT_ALTERNATE_OBJECT_DIRECTORIES\n"
+        "other=$(git -c user.name=Jo -c user.email=jo@example.org commit-tree -p main -m Else 'main^{tree}')\n"
+        "git update-ref refs/heads/main $other\n"
+    )
+    hook(place, "pre-receive", once)
+
+    ended(place, 0, "promote", "--train", "--to", "prod-eu", "--hotfix", "It burns")
+
+    said = place.git("log", "-3", "--format=%s", "main", cwd=place.gitops).splitlines()
+    assert said[2] == "Else"
+    assert all(line.startswith("[prod-eu]") for line in said[:2])
+
+    tip = place.tip()
+    hook(place, "pre-receive", "#!/bin/sh\nexit 1\n")
+    ended(place, 6, "promote", "--train", "--to", "prod-us", "--hotfix", "It burns")
+    assert place.tip() == tip
+
+
+def test_a_train_over_two_repositories_says_what_moved(place: places.Place) -> None:
+    other = place.root / "other.git"
+    shutil.copytree(place.gitops, other)
+    there = dataclasses.replace(place, gitops=other)
+    documents = [document(place, "petclinic"), document(there, "visits")]
+    (place.application / "undrift.yaml").write_text(yaml.safe_dump_all(documents), encoding="utf-8")
+    commit(place)
+    hook(there, "pre-receive", "#!/bin/sh\nexit 1\n")
+
+    said = ended(place, 8, "promote", "--train", "--to", "prod-eu", "--hotfix", "It burns")
+
+    assert re.search(r"UD922.*petclinic to prod-eu moved, and visits to prod-eu did not.*run it again", said)
+    assert folders(place) == ["prod-eu", "staging"]
+    assert folders(there) == ["staging"]
