@@ -42,6 +42,7 @@ peers: $(ENV) ## the real programs that tests talk to (git, sshd, PostgreSQL, Ku
 	@scripts/testbed
 	@scripts/testbed-go
 	@scripts/testbed-image
+	@scripts/testbed-machine
 
 .PHONY: test
 test: $(ENV) peers ## everything: peers are obtained, all tests are run

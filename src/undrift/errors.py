@@ -472,6 +472,13 @@ class TargetBusy(TargetError):
     waiting_helps = True
 
 
+class HostUntrusted(TargetError):
+    """The host does not prove to be the one that Git vouches for: its key is another one."""
+
+    code = "UD511"
+    waiting_helps = True
+
+
 # --- UD6xx ---------------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ ROOMS = {
     "alembic": {"db"},
     "apprise": {"notifiers"},
     "asyncpg": {"db", "providers"},
+    "asyncssh": {"providers"},
     "click": {"cli"},
     "hypothesis": {"testing"},
     "jinja2": {"config", "providers", "renderers", "web"},
@@ -35,7 +36,7 @@ NEVER = {"ansible", "ansible_runner", "podman_compose"}
 
 # Whatever takes long to import is imported by the command that needs it.
 HEAVY = [
-    "aiohttp", "aiosqlite", "alembic", "apprise", "cryptography", "hypothesis", "jinja2", "pydantic", "pyrage",
+    "aiohttp", "aiosqlite", "alembic", "apprise", "asyncssh", "cryptography", "hypothesis", "jinja2", "pydantic", "pyrage",
     "pytest", "sqlalchemy", "starlette", "structlog", "supervisor", "uvicorn", "watchfiles", "yaml",
 ]  # fmt: skip
 

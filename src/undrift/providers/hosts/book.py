@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Mapping
 
 from undrift import errors
+from undrift.lib import process
 from undrift.model import inventory, resource
-from undrift.providers.hosts import marks, shelf
+from undrift.providers.hosts import marks, shelf, transport
 
 _NONE = shelf.Edit({})
 _Staged = dict[resource.ResourceId, marks.Record | None]
@@ -35,6 +36,14 @@ class Book:
         for key in keys:
             self._seen[key] = self._shelf.file(key)
             self._wrote.pop(key, None)
+
+    def question(self) -> transport.Question | None:
+        """See `shelf.Shelf`."""
+        return self._shelf.question()
+
+    def learn(self, done: process.Completed) -> bool:
+        """See `shelf.Shelf`; `refresh` follows where there is something new."""
+        return self._shelf.learn(done)
 
     def records(self, rid: resource.ResourceId) -> list[marks.Record]:
         """Every application's record of a resource, the latest owner first."""

@@ -10,9 +10,10 @@ from typing import Any, Final
 from undrift import errors
 from undrift.lib import words
 from undrift.model import target
+from undrift.providers.hosts import login, reaching
 
 MANAGERS: Final = ("auto", "systemd", "supervisor")
-_KNOWN: Final = ("root", "state", "manager", "vars")
+_KNOWN: Final = ("root", "state", "manager", "vars", *reaching.KNOWN)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -20,13 +21,15 @@ class Settings:
     """`root` is the folder that all paths are below; `state` the folder of our own records on the target.
 
     Paths in manifests begin at `root`, as after a chroot. `variables` are for templates and win over the
-    manifests' own. `manager` runs services where a manifest leaves it open.
+    manifests' own. `manager` runs services where a manifest leaves it open. `remote` is the host over SSH; None is the
+    machine that the agent runs on.
     """
 
     root: str
     state: str
     manager: str
     variables: Mapping[str, Any]
+    remote: login.Remote | None = None
 
     def real(self, path: str) -> str:
         """The path on the machine itself."""
@@ -59,9 +62,13 @@ def read(place: target.Target) -> Settings:
     variables = given.get("vars", {})
     if not isinstance(variables, Mapping):
         wrong.append(_invalid(place, "vars", "write a mapping of names and values"))
+    remote, problems = reaching.read(given)
+    wrong += [_invalid(place, problem.name, problem.hint) for problem in problems]
+    if remote is not None and manager == "supervisor":
+        wrong.append(_invalid(place, "manager", "a host over SSH runs its services by systemd"))
     if wrong:
         raise errors.gather(wrong)
-    return Settings(root, state, manager, variables)
+    return Settings(root, state, manager, variables, remote)
 
 
 def _folder(place: target.Target, name: str, value: Any, wrong: list[errors.UndriftError]) -> str:

@@ -18,9 +18,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 from urllib import parse
 
-from undrift.lib import atomic
+from undrift.lib import atomic, process
 from undrift.model import resource
-from undrift.providers.hosts import access, failing, marks
+from undrift.providers.hosts import access, failing, marks, transport
 
 _TRUST: Final = 30.0
 """Seconds after which all files are looked at again: somebody may have edited one by hand."""
@@ -80,6 +80,14 @@ class Shelf:
         self._lock = threading.Lock()
         self._access = access.Access(state, self._taken, self._left, patience)
 
+    def question(self) -> transport.Question | None:
+        """What to ask the machine along with a look, where it is told so what others have written."""
+        return None
+
+    def learn(self, done: process.Completed) -> bool:
+        """Take in the answer to `question`; whether it said anything new."""
+        return False
+
     def refresh(self, keys: Iterable[marks.Key] = ()) -> None:
         """Read what was changed by others since the last time; of `keys`, even what was changed by hand."""
         with self._lock, _explained(self.state, "reading marks in"):
@@ -117,12 +125,19 @@ class Shelf:
         late: set[resource.ResourceId] = set()
         with _explained(self.state, "writing marks in"), self._access.to(edits):
             for key, edit in edits.items():
-                wanted, file = self._without_overtaken(edit, edits), self.file(key)
-                unknown = wanted.unknown(file)
+                file, unknown = self.after(key, edit, edits)
                 late |= unknown
-                kept = {rid: record for rid, record in wanted.records.items() if rid not in unknown}
-                self._write(key, dataclasses.replace(wanted, records=kept).on(file))
+                self._write(key, file)
         return frozenset(late)
+
+    def after(
+        self, key: marks.Key, edit: Edit, edits: Mapping[marks.Key, Edit]
+    ) -> tuple[marks.File, frozenset[resource.ResourceId]]:
+        """The file with one of several edits in it, and what is left out: others know better about it."""
+        wanted, file = self._without_overtaken(edit, edits), self.file(key)
+        unknown = wanted.unknown(file)
+        kept = {rid: record for rid, record in wanted.records.items() if rid not in unknown}
+        return dataclasses.replace(wanted, records=kept).on(file), unknown
 
     def _without_overtaken(self, edit: Edit, edits: Mapping[marks.Key, Edit]) -> Edit:
         """The edit, with what somebody took over meanwhile given up."""
