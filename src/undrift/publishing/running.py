@@ -16,7 +16,7 @@ from undrift import errors
 from undrift.forges import connecting
 from undrift.model import delivery, forge, publication
 from undrift.publishing import deciding, preparing, publishing, queueing
-from undrift.sources.git import grafting
+from undrift.sources.git import grafting, login
 
 if TYPE_CHECKING:
     from undrift import interfaces
@@ -68,9 +68,9 @@ async def workbench(
     found = await connecting.git_login_of_app(
         destination.url, destination.forge or kind, destination.api, environ
     )
-    login = grafting.Login(*found) if found is not None else None
+    signed_in = login.Login(*found) if found is not None else None
     try:
-        async with grafting.Workbench(destination.url, environ, login) as bench:
+        async with grafting.Workbench(destination.url, environ, signed_in) as bench:
             yield bench
     except errors.SourceDenied as error:
         error.hint = connecting.advice(destination.url, destination.forge or kind, environ)

@@ -38,6 +38,27 @@ def desk(tmp_path: pathlib.Path) -> Iterator[Desk]:
         yield Desk(server, server.repository("apps.git"), tmp_path / "cache")
 
 
+class Listening(git_http.Behaviour):
+    """Remembers who visitors say they are, and asks everybody who they are: whoever would tell it, does."""
+
+    shown: list[str]
+
+    def admits(self, authorization: str) -> bool:
+        self.shown.append(authorization)
+        return False
+
+
+@pytest.fixture
+def elsewhere(tmp_path: pathlib.Path) -> Iterator[tuple[git_server.GitServer, list[str]]]:
+    """Another server, on another port, and what it is told by whoever is sent to it."""
+    (tmp_path / "elsewhere").mkdir()
+    listening = Listening()
+    listening.shown = []
+    with git_server.GitServer(tmp_path / "elsewhere", listening) as server:
+        server.repository("apps.git").commit({"x": "evil"}, "Begin")
+        yield server, listening.shown
+
+
 NewPool = Callable[..., opening.SourcePool]
 
 

@@ -213,6 +213,27 @@ async def test_credentials_that_ci_left_in_the_checkout_are_used(
     assert PASSWORD not in repr(found)
 
 
+@pytest.mark.parametrize("where", ["header", "url"])
+async def test_a_credential_of_the_checkout_is_shown_to_no_other_server(
+    desk: Desk, opened: Opened, where: str, elsewhere: tuple[git_server.GitServer, list[str]]
+) -> None:
+    first, second = locked(desk)
+    place = desk.clone("--depth=1")
+    if where == "header":
+        header = "AUTHORIZATION: basic " + base64.b64encode(f"bot:{PASSWORD}".encode()).decode()
+        git(place, "config", f"http.{desk.server.url}/.extraheader", header)
+    else:
+        git(place, "remote", "set-url", "origin", desk.repository.url.replace("://", f"://bot:{PASSWORD}@"))
+    other, shown = elsewhere
+    desk.server.behaviour.redirect = other.url
+
+    found = await opened(place).relation(first, second)
+
+    assert found.relation is checkout.Relation.UNKNOWN
+    assert shown
+    assert set(shown) == {""}
+
+
 async def test_a_credential_in_a_url_is_in_no_argument_and_no_message(
     desk: Desk, opened: Opened, tmp_path: pathlib.Path
 ) -> None:

@@ -85,6 +85,28 @@ async def test_a_revoked_credential_is_said_and_a_new_one_is_used_at_once(
     assert (await opened.fetch(await opened.resolve(), ".")).files["x"].content == b"1"
 
 
+async def test_a_credential_is_shown_to_no_other_server(
+    desk: conftest.Desk,
+    pool: opening.SourcePool,
+    environment: pytest.MonkeyPatch,
+    elsewhere: tuple[git_server.GitServer, list[str]],
+) -> None:
+    """A server that is trusted with it begins to send everybody to another one, between a poll and a fetch."""
+    other, shown = elsewhere
+    desk.repository.commit({"x": "1"})
+    desk.behaviour.users["x-access-token"] = PASSWORD
+    opened = pool.open(conftest.declare(desk.repository.url, authentication=by_token()))
+    revision = await opened.resolve()
+    desk.behaviour.redirect = other.url
+
+    with pytest.raises(errors.SourceError) as caught:
+        await opened.fetch(revision, ".")
+
+    assert shown
+    assert set(shown) == {""}
+    assert PASSWORD not in told(caught.value)
+
+
 @pytest.mark.parametrize(
     "credential",
     [source.Credential(env="NO_SUCH_VARIABLE"), source.Credential(file="/no/such/file"), source.Credential()],

@@ -12,7 +12,7 @@ import pytest
 from tests import peers
 from undrift import errors
 from undrift.model import source
-from undrift.sources.git import grafting, trees
+from undrift.sources.git import grafting, login, trees
 from undrift.testing import git_http, git_server
 
 ENVIRON = {
@@ -291,9 +291,9 @@ async def test_a_login_opens_the_door_and_is_nowhere_to_be_seen(tmp_path: pathli
     with git_server.GitServer(tmp_path, git_http.Behaviour(users={"git": password})) as server:
         repository = server.repository("gitops.git")
         repository.commit({"a": "1"}, "Begin")
-        async with grafting.Workbench(repository.url, ENVIRON, grafting.Login("git", password)) as bench:
+        async with grafting.Workbench(repository.url, ENVIRON, login.Login("git", password)) as bench:
             assert (await replaced(bench, "staging/pet", FILES)).done
-        async with grafting.Workbench(repository.url, ENVIRON, grafting.Login("git", "wrong-one")) as bench:
+        async with grafting.Workbench(repository.url, ENVIRON, login.Login("git", "wrong-one")) as bench:
             with pytest.raises(errors.SourceDenied) as caught:
                 await bench.fetch(["main"])
 
@@ -321,8 +321,8 @@ async def test_a_login_is_shown_to_no_other_server(tmp_path: pathlib.Path) -> No
     with git_server.GitServer(tmp_path / "other", other) as elsewhere:
         elsewhere.repository("gitops.git").commit({"a": "1"}, "Begin")
         with git_server.GitServer(tmp_path / "ours", git_http.Behaviour(redirect=elsewhere.url)) as server:
-            login = grafting.Login("git", "s3cret-hunter2")
-            async with grafting.Workbench(f"{server.url}/gitops.git", ENVIRON, login) as bench:
+            signed_in = login.Login("git", "s3cret-hunter2")
+            async with grafting.Workbench(f"{server.url}/gitops.git", ENVIRON, signed_in) as bench:
                 assert await bench.fetch(["main"])
 
     assert other.shown

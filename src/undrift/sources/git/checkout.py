@@ -7,7 +7,6 @@ from, with the settings and credentials of the checkout, and put into a store of
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import enum
 import hashlib
@@ -24,7 +23,7 @@ from undrift import errors
 from undrift.lib import mask
 from undrift.model import publication, source
 from undrift.sources import links
-from undrift.sources.git import addresses, batches, command, trees
+from undrift.sources.git import addresses, batches, command, login, trees
 
 _TIMEOUT: Final = 60.0
 _FORMAT: Final = "%H%x00%an <%ae>%x00%ct%x00%B%x00"
@@ -238,18 +237,18 @@ class Checkout:
             )
         plain = mask.without_credentials(url)
         place = addresses.parse_url(plain if plain.startswith(("http:", "https:")) else url, insecure=True)
+        inherited = login.without_headers(await self._inherited())
+        helped = login.helped(place, _named(url) if place.url != url else login.Login())
         values = [
-            *await self._inherited(),
+            *inherited.settings,
             ("remote.origin.promisor", "true"),
             ("remote.origin.url", place.url),
+            *helped.settings,
         ]
-        if place.url != url:
-            user = parse.unquote(parse.urlsplit(url).netloc.rpartition("@")[0])
-            pair = base64.b64encode((user if ":" in user else f"{user}:").encode()).decode()
-            header = f"http.{place.scheme}://{place.host}/.extraHeader"
-            values.append((header, f"Authorization: Basic {pair}"))
         return {
             **command.more_settings(self.environment, values),
+            **inherited.environment,
+            **helped.environment,
             "GIT_ALLOW_PROTOCOL": addresses.protocols(place),
         }
 
@@ -331,6 +330,12 @@ class Checkout:
             raise errors.SourceUnavailable(
                 f"git {arguments[0]} took longer than {_TIMEOUT:g} s", hint="try again"
             ) from None
+
+
+def _named(url: str) -> login.Login:
+    """The credential in a URL."""
+    user, _, password = parse.urlsplit(url).netloc.rpartition("@")[0].partition(":")
+    return login.Login(parse.unquote(user), parse.unquote(password))
 
 
 class _Gone(Exception):

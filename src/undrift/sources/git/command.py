@@ -1,7 +1,7 @@
 """Runs `git`, and says in our words what it complains about.
 
 The environment is built from nothing, so that no setting of the machine or the user changes what the agent
-does; the exception is `writing`, which works with a person's own settings.
+does; exceptions are `writing` and `grafting`, which work with a person's own settings.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 from undrift import errors
 from undrift.lib import mask, process
@@ -52,6 +53,29 @@ def plain_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_NO_REPLACE_OBJECTS": "1",
         **(extra or {}),
+    }
+
+
+_LOST: Final = frozenset(
+    {
+        "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_CEILING_DIRECTORIES",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_TRACE", "GIT_TRACE_CURL", "GIT_CURL_VERBOSE",
+    }
+)  # fmt: skip
+"""What would lead a person's `git` elsewhere, or have it print credentials."""
+
+
+def personal_environment(own: Mapping[str, str], store: str, protocols: str) -> dict[str, str]:
+    """What `git` sees where it works for a person in a store of ours: his settings, helpers and keys, and none of our own.
+
+    `protocols` are those that it may speak, separated by colons. It asks nobody unless his environment says so.
+    """
+    return {name: value for name, value in own.items() if name not in _LOST} | {
+        "GIT_DIR": store,
+        "GIT_TERMINAL_PROMPT": own.get("GIT_TERMINAL_PROMPT", "0"),
+        "GIT_ALLOW_PROTOCOL": protocols,
+        "LC_ALL": "C.UTF-8",
+        "LANGUAGE": "C",
     }
 
 

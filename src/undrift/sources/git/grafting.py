@@ -1,7 +1,7 @@
 """Writing folders of a repository without a checkout: look at a few trees, put others in their place, push.
 
 ```
-async with Workbench(url, login=…) as bench:
+async with Workbench(url, signed_in=…) as bench:
     tips = await bench.fetch(["main"], "undrift/petclinic/")       # one command, commits and the upper trees only
     forest = await bench.forest(tips["main"], ["staging/petclinic"])
     commit = await bench.commit(forest.graft("staging/petclinic", files), parents, message, …)
@@ -28,34 +28,17 @@ from typing import Final, Self
 from undrift import errors
 from undrift.lib import mask
 from undrift.model import source
-from undrift.sources.git import addresses, batches, command, planting, refusals, trees
+from undrift.sources.git import addresses, batches, command, login, planting, refusals, trees
 
 _TIMEOUT: Final = 120.0
 _ROOM: Final = 512 << 20
 _ALL: Final = 2**31 - 1
 """What Git takes for the whole history, also where it has that already."""
 _MEMORY: Final = pathlib.Path("/dev/shm")  # noqa: S108 - memory, and the folder in it is ours alone
-_USER, _PASSWORD = "UNDRIFT_GIT_USER", "UNDRIFT_GIT_PASSWORD"
-_HELPER: Final = (
-    f"""!f() {{ test "$1" != get || printf 'username=%s\\npassword=%s\\n' "${_USER}" "${_PASSWORD}"; }}; f"""
-)
-"""A credential helper of Git that knows what is in the environment, for one host."""
 _NOBODY: Final = ("Undrift", "undrift@localhost")
 """Who commits where Git knows nobody."""
 _CRUD: Final = " .,:;<>\"\\'"
 """What Git takes off the ends of a name (ident.c)."""
-_LOST_ENVIRONMENT: Final = {
-    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_CEILING_DIRECTORIES",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_TRACE", "GIT_TRACE_CURL", "GIT_CURL_VERBOSE",
-}  # fmt: skip
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Login:
-    """How to sign in over HTTP, where Git's own settings do not say it."""
-
-    user: str = ""
-    password: str = dataclasses.field(default="", repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -94,12 +77,12 @@ class Workbench:
         self,
         url: str,
         environ: Mapping[str, str] | None = None,
-        login: Login | None = None,
+        signed_in: login.Login | None = None,
         settings: Sequence[tuple[str, str]] = (),
     ) -> None:
         self.address = addresses.parse_url(url)
         self._own = dict(os.environ if environ is None else environ)
-        self._login = login or Login()
+        self._login = signed_in or login.Login()
         self._settings = tuple(settings)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._environment: dict[str, str] = {}
@@ -113,19 +96,14 @@ class Workbench:
         memory = _MEMORY if _is_roomy(_MEMORY) else None
         self._folder = tempfile.TemporaryDirectory(prefix="undrift-", dir=memory, ignore_cleanup_errors=True)
         store = pathlib.Path(self._folder.name, "store.git")
-        self._environment = {
-            name: value for name, value in self._own.items() if name not in _LOST_ENVIRONMENT
-        }
-        self._environment |= {
-            "GIT_DIR": str(store),
+        protocols = addresses.protocols(self.address)
+        helped = login.helped(self.address, self._login)
+        environment = command.personal_environment(self._own, str(store), protocols) | {
             "GIT_TERMINAL_PROMPT": "0",
-            "GIT_ALLOW_PROTOCOL": addresses.protocols(self.address),
-            "LC_ALL": "C.UTF-8",
-            "LANGUAGE": "C",
+            **helped.environment,
         }
-        self._environment |= command.more_settings(self._environment, self._values())
-        if self._login.password:
-            self._environment |= {_USER: self._login.user, _PASSWORD: self._login.password}
+        values = [*self._values(), *helped.settings]
+        self._environment = environment | command.more_settings(environment, values)
         await self._init("sha1")
         return self
 
@@ -153,10 +131,6 @@ class Workbench:
         ]
         if self.address.scheme == "file":
             values.append(("safe.directory", "*"))
-        if self._login.password and self.address.scheme in {"https", "http"}:
-            # No header: Git shows one to the server that it is redirected to, too. The empty one forgets other helpers.
-            place = f"credential.{self.address.scheme}://{self.address.host}.helper"
-            values += [(place, ""), (place, _HELPER)]
         return values
 
     @contextlib.asynccontextmanager

@@ -22,7 +22,7 @@ from undrift import errors, interfaces
 from undrift.lib import process
 from undrift.model import source
 from undrift.sources import connecting
-from undrift.sources.git import addresses, app, command
+from undrift.sources.git import addresses, app, command, login
 
 _MEMORY = pathlib.Path("/dev/shm")  # noqa: S108 - a tmpfs, used with a private folder of random name
 _CONNECTION_LIFE = 600.0
@@ -94,18 +94,20 @@ class Remote:
             elif self.address.scheme == "ssh":
                 extra.update(await self._ssh(folder))
             else:
-                values += await self._http(folder, hidden)
+                helped = login.helped(self.address, await self._signed_in(hidden))
+                values += [*await self._http(folder), *helped.settings]
+                extra.update(helped.environment)
             yield addresses.Access(
                 command.plain_environment({**extra, **command.settings(values)}), tuple(hidden)
             )
 
-    async def _http(self, folder: pathlib.Path, hidden: list[str]) -> list[tuple[str, str]]:
-        base = f"http.{self.address.scheme}://{self.address.host}/"
+    async def _signed_in(self, hidden: list[str]) -> login.Login:
+        user, password = await self._login()
+        hidden += [password] if password else []
+        return login.Login(user, password)
+
+    async def _http(self, folder: pathlib.Path) -> list[tuple[str, str]]:
         values = [("http.lowSpeedLimit", "1"), ("http.lowSpeedTime", str(max(1, int(self.timeout))))]
-        header = await self.authorization()
-        if header:
-            hidden += [header, header.removeprefix("Basic ")]
-            values.append((f"{base}.extraHeader", f"Authorization: {header}"))
         if self.authentication.ca:
             text = await self._secrets.resolve(self.authentication.ca)
             values.append(("http.sslCAInfo", _write(folder, "ca.pem", text)))

@@ -130,14 +130,8 @@ class _Draft:
     def __init__(self, folder: pathlib.Path, address: addresses.Address, own: Mapping[str, str]) -> None:
         self._address = address
         self._folder = folder
-        dropped = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"}
-        self._environment = {name: value for name, value in own.items() if name not in dropped} | {
-            "GIT_DIR": str(folder / "store.git"),
-            "GIT_INDEX_FILE": str(folder / "index"),
-            "GIT_ALLOW_PROTOCOL": address.scheme,
-            "GIT_TERMINAL_PROMPT": own.get("GIT_TERMINAL_PROMPT", "0"),
-            "LC_ALL": "C.UTF-8",
-            "LANGUAGE": "C",
+        self._environment = command.personal_environment(own, str(folder / "store.git"), address.scheme) | {
+            "GIT_INDEX_FILE": str(folder / "index")
         }
 
     async def make(self) -> None:
