@@ -43,6 +43,7 @@ peers: $(ENV) ## the real programs that tests talk to (git, sshd, PostgreSQL, Ku
 	@scripts/testbed-go
 	@scripts/testbed-image
 	@scripts/testbed-machine
+	@scripts/testbed-ansible
 
 .PHONY: test
 test: $(ENV) peers ## everything: peers are obtained, all tests are run

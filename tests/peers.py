@@ -91,3 +91,15 @@ def require_gitea() -> pathlib.Path:
     if in_ci():
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+def require_ansible() -> pathlib.Path:
+    """Where ansible-playbook is, in an environment of its own; without it the test is skipped, in CI it fails."""
+    places = (control_plane.ROOT).glob("ansible-*/bin/ansible-playbook")
+    found = max((path for path in places if path.is_file()), key=_version, default=None)
+    if found is not None:
+        return found
+    reason = "ansible-core is not installed; `make peers` obtains it"
+    if in_ci():
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)

@@ -479,6 +479,12 @@ class HostUntrusted(TargetError):
     waiting_helps = True
 
 
+class PlanInexact(TargetError):
+    """A plan is only as exact as the dry run of the tool that made it."""
+
+    code = "UD513"
+
+
 # --- UD6xx ---------------------------------------------------------------------------------------------
 
 

@@ -11,13 +11,15 @@ import asyncio
 import dataclasses
 import itertools
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from undrift import errors, interfaces
 from undrift.engine import masking, planning, waiting
 from undrift.model import application, health, inventory, plan, resource
 
 _T = TypeVar("_T")
+CHANGE_TIMEOUT: Final = 300.0
+"""Seconds that one change may take, where the target does not need longer."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,7 @@ class Applier:
     revision: str
     live: resource.LiveState = resource.NOTHING_LIVE
     concurrency: int = 1
-    change_timeout: float = 300.0
+    change_timeout: float = CHANGE_TIMEOUT
     observe_timeout: float = 120.0
     wait: bool = True
 

@@ -33,6 +33,7 @@ class Capabilities:
     kinds are as they will be when their change returns: what needs them need not wait for their health. With
     `tells_health` its watch tells when something gets well, so that nobody has to wait for it. With
     `partial` only what is declared of a resource is written, and an ignored field is left out; else it is whole.
+    `patience` is how many seconds one look or one change may take where that is longer than usual (0: it is not).
     With `accounts` a session may act as somebody else than its credentials say. `yields_to` are globs on writers whose fields are left alone unless they are nobody else's.
     """
 
@@ -52,6 +53,7 @@ class Capabilities:
     data_kinds: frozenset[str] = frozenset()
     immutable: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     concurrency: int = 1
+    patience: float = 0.0
     instant: frozenset[str] = frozenset()
 
 

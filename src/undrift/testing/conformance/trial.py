@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from undrift import errors, interfaces
 from undrift.engine import reconciling, rendering, settling
 from undrift.lib import canonical
-from undrift.model import application, inventory, plan, record, resource, source, view, target
+from undrift.model import application, inventory, plan, record, resource, source, target, view
 from undrift.testing import memory
 from undrift.testing.conformance import stand
 
