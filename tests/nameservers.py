@@ -23,7 +23,7 @@ import dns.update
 from tests import peers
 
 KEY = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
-_ZONE = """\
+ZONE_FILE = """\
 $TTL 300
 @ IN SOA ns1.{zone}. root.{zone}. 1 3600 600 604800 300
 @ IN NS ns1.{zone}.
@@ -287,7 +287,7 @@ def _made(folder: pathlib.Path) -> pathlib.Path:
 @contextlib.contextmanager
 def _running(server: NameServer, zones: Sequence[str]) -> Iterator[None]:
     for zone in zones:
-        (server.folder / f"{zone}.zone").write_text(_ZONE.format(zone=zone))
+        (server.folder / f"{zone}.zone").write_text(ZONE_FILE.format(zone=zone))
     os.environ.setdefault("LC_ALL", "C")
     server.start()
     try:

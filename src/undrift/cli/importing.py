@@ -54,7 +54,7 @@ def write(order: Order) -> Written:
     groups: dict[str, list[finding.Found]] = collections.defaultdict(list)
     for one in found.found:
         groups[_name(one.group) or _name(order.scope)].append(one)
-    files = dict(_files(order, groups, settings))
+    files = dict(_files(order, groups, settings, found.namespace))
     taken = [str(path) for path in files if path.exists()]
     if taken:
         raise errors.UsageInvalid(
@@ -111,7 +111,7 @@ def _settings(given: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _files(
-    order: Order, groups: Mapping[str, list[finding.Found]], settings: Mapping[str, Any]
+    order: Order, groups: Mapping[str, list[finding.Found]], settings: Mapping[str, Any], namespace: str
 ) -> Iterator[tuple[pathlib.Path, str]]:
     configuration = order.folder / _CONFIGURATION
     spec: dict[str, Any] = {"provider": order.layer}
@@ -120,19 +120,11 @@ def _files(
     yield configuration / f"target-{order.target}.yaml", _document("Target", order.target, spec)
     for name, some in groups.items():
         path = f"{_name(order.scope)}/{name}" if len(groups) > 1 else _name(order.scope)
-        yield (
-            configuration / f"{name}.yaml",
-            _document(
-                "Application",
-                name,
-                {
-                    "source": {"path": path},
-                    "target": order.target,
-                    "namespace": order.scope,
-                    "policy": {"adopt": ["*"]},
-                },
-            ),
-        )
+        declared: dict[str, Any] = {"source": {"path": path}, "target": order.target}
+        if namespace:
+            declared["namespace"] = namespace
+        declared["policy"] = {"adopt": ["*"]}
+        yield configuration / f"{name}.yaml", _document("Application", name, declared)
         for one in some:
             yield order.folder / path / one.file, yaml.dump(dict(one.document))
 

@@ -21,7 +21,11 @@ class Found:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Survey:
-    """What was found on a part of a target, and what was left out and why (name, reason)."""
+    """What was found on a part of a target, and what was left out and why (name, reason).
+
+    `namespace` is that of the applications that declare it, where the layer knows namespaces.
+    """
 
     found: tuple[Found, ...]
     left_out: tuple[tuple[str, str], ...] = ()
+    namespace: str = ""

@@ -158,5 +158,5 @@ def codes(told: record.Reconciliation) -> list[str]:
 
 def changes(told: record.Reconciliation) -> list[str]:
     """What a plan would do, as text."""
-    assert told.plan is not None
+    assert told.plan is not None, told.failure
     return [f"{change.action} {change.id}" for change in told.plan.changes]

@@ -18,7 +18,7 @@ from undrift.providers.dns import kinds, opening, rfc2136
 
 _PATIENCE: Final = 2.0
 _AT_ONCE: Final = 50
-_MOST: Final = 500
+_MOST: Final = 100
 """So many changed records are asked for; after more, a sample of them."""
 _Server = tuple[str, int]
 

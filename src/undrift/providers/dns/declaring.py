@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -41,6 +42,7 @@ FORMS: Final[Mapping[str, str]] = {
 """Types of octoDNS' records, each with its value as a zone file writes it; "" for what is not looked into."""
 _OLDER: Final = {"preference": "priority", "exchange": "value"}
 _TARGETS: Final = frozenset({"CNAME", "DNAME", "NS", "PTR", "MX", "SRV"})
+_ADDRESSES: Final = {"A": ipaddress.IPv4Address, "AAAA": ipaddress.IPv6Address}
 _TEXTS: Final = frozenset({"TXT", "SPF"})
 _LONGEST_TEXT: Final = 255
 _MOST_TTL: Final = 1 << 31
@@ -142,6 +144,8 @@ def _text(kind: str, value: Any, *, escaped: bool) -> str:
         older = {new: value[old] for new, old in _OLDER.items() if new not in value and old in value}
         parts = {**value, **older}
     try:
+        if kind in _ADDRESSES and isinstance(value, str):
+            return str(_ADDRESSES[kind](value))
         text = form.format(str(value)) if form == "{}" else form.format(**parts)
         dns.rdata.from_text("IN", kind, text)
     except KeyError as error:

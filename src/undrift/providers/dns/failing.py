@@ -16,7 +16,7 @@ from undrift.providers.dns import server
 
 _MOVED: Final = frozenset({dns.rcode.YXDOMAIN, dns.rcode.YXRRSET, dns.rcode.NXRRSET, dns.rcode.NXDOMAIN})
 _TSIG: Final[tuple[tuple[type[Exception], str, str], ...]] = (
-    (dns.tsig.PeerBadKey, "the server does not know a key of that name", "correct options.key_name, or give the server the key"),
+    (dns.tsig.PeerBadKey, "the server does not know a key of that name and algorithm", "correct options.key_name and options.key_algorithm, or give the server the key"),
     (dns.tsig.PeerBadSignature, "the key has another secret or algorithm there", "compare key_secret and key_algorithm with the server's"),
     (dns.tsig.PeerBadTime, "our clock and the server's differ by more than five minutes", "set both clocks (NTP)"),
     (dns.tsig.PeerError, "the server does not accept our signature", "compare the key with the server's"),

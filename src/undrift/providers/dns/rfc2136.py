@@ -74,7 +74,13 @@ class Rfc2136Server:
 
     def serial(self, zone: str) -> int | None:
         """See `server.Server`: one packet."""
-        found = self._asked(lambda: self._soa(zone), f"asking for the serial of {zone}")
+        try:
+            found = self._asked(lambda: self._soa(zone), f"asking for the serial of {zone}")
+        except errors.TargetError:
+            # Knot knows no key where it knows no zone.
+            if self._is_missing(zone):
+                return None
+            raise
         if found.rcode() != dns.rcode.NOERROR or not found.flags & dns.flags.AA:
             if self._is_missing(zone):
                 return None

@@ -73,6 +73,12 @@ class _Taken:
     def check_put_rdataset(self, check: Callable[..., Any]) -> None:
         """What stands beside a CNAME is told by our own checks, with both lines."""
 
+    def _set_origin(self, origin: dns.name.Name) -> None:
+        """`$ORIGIN`: the reader knows it itself."""
+
+    def add_unicode(self, directive: str) -> None:
+        """`$UNICODE`: names are read as they stand."""
+
     def add(self, name: dns.name.Name, ttl: int, rdata: dns.rdata.Rdata) -> None:
         """One record."""
         kind = dns.rdatatype.to_text(rdata.rdtype)
@@ -111,6 +117,10 @@ class _Reader(dns.zonefile.Reader):
 
     def _zone_name(self) -> str:
         return self._taken.origin_information()[0].to_text()
+
+    def _generate_line(self) -> None:
+        self._taken.where = errors.Origin(self._place, self.tok.where()[1])
+        super()._generate_line()  # type: ignore[no-untyped-call]  # dnspython gives it no types
 
     def _rr_line(self) -> None:
         line = self.tok.where()[1]

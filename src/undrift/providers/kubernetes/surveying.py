@@ -75,7 +75,7 @@ async def survey(shared: cluster.Cluster, namespace: str) -> finding.Survey:
                 found.append(_found(rid, kind, item))
             elif why:
                 left.append((str(rid), why))
-    return finding.Survey(tuple(sorted(found, key=lambda one: one.file)), tuple(sorted(left)))
+    return finding.Survey(tuple(sorted(found, key=lambda one: one.file)), tuple(sorted(left)), namespace)
 
 
 async def _listed(shared: cluster.Cluster, kind: discovery.Api, namespace: str) -> list[Mapping[str, Any]]:
