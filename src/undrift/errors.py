@@ -385,6 +385,12 @@ class WaiverExpired(ValidationError):
     code = "UD414"
 
 
+class OutputUnknown(ValidationError):
+    """A value of another application is used that it does not publish, or published that it does not have."""
+
+    code = "UD415"
+
+
 class RecordSurprising(ValidationError):
     """A record can be as it is declared, but is hardly meant so."""
 
@@ -477,12 +483,6 @@ class HostUntrusted(TargetError):
 
     code = "UD511"
     waiting_helps = True
-
-
-class PlanInexact(TargetError):
-    """A plan is only as exact as the dry run of the tool that made it."""
-
-    code = "UD513"
 
 
 # --- UD6xx ---------------------------------------------------------------------------------------------
@@ -598,6 +598,27 @@ class PlanUnsafe(GuardError):
     """The tool that plans for a layer does not carry out its plan before a person has looked at it."""
 
     code = "UD617"
+
+
+class OutputPending(GuardError):
+    """A value that another application publishes is used and not known yet."""
+
+    code = "UD618"
+    waiting_helps = True
+
+
+class RolloutWaiting(GuardError):
+    """Other targets have their turn first; this one goes on with what it has."""
+
+    code = "UD619"
+    waiting_helps = True
+
+
+class RolloutStopped(GuardError):
+    """A target did not take the change well, or too many are away: the others keep what they have."""
+
+    code = "UD620"
+    waiting_helps = True
 
 
 # --- UD7xx ---------------------------------------------------------------------------------------------

@@ -133,11 +133,15 @@ class Renderer(Protocol):
 
 
 class Session(Protocol):
-    """One open connection to a target. Used by one reconcile at a time unless the provider says otherwise."""
+    """One open connection to a target. Used by one reconcile at a time unless the provider says otherwise.
+
+    Who inherits from it has to say how to look (`observe`) and how to change (`apply`); for all else there is an
+    answer already: nothing.
+    """
 
     async def discover(self) -> target.Facts:
         """What rendering may depend on, with a digest of it."""
-        ...
+        return target.NO_FACTS
 
     async def study(self, rendered: Rendered) -> None:
         """Learn what loading these documents needs to know of the target, such as schemas. Must not modify it."""
@@ -161,7 +165,7 @@ class Session(Protocol):
 
     async def preview(self, situation: plan.Situation) -> plan.Previews:
         """What only the target can say about the changes to come. Must not modify the target."""
-        ...
+        return plan.NO_PREVIEWS
 
     async def intend(self, changes: Sequence[plan.Change], owner: inventory.Owner, revision: str) -> None:
         """Write ownership marks ahead of a wave, where marks live apart from the resources; else nothing."""
@@ -180,11 +184,11 @@ class Session(Protocol):
 
         May read the target; must not modify it and must not raise.
         """
-        ...
+        return ""
 
     def watch(self) -> AsyncIterator[frozenset[resource.ResourceId]]:
         """Hints that something may have changed (an empty set: anything). Only where `watch` is declared."""
-        ...
+        raise errors.InternalError("targets of this kind do not tell of changes")
 
     async def close(self) -> None:
         """Give the connection back."""
@@ -251,7 +255,7 @@ class Provider(Protocol):
 
     def scopes(self, place: target.Target, ids: Collection[resource.ResourceId]) -> frozenset[str]:
         """Names of what must not be worked on by two applications at once on this target."""
-        ...
+        return frozenset()
 
     def rights(
         self, name: str, facts: target.Facts, wanted: Mapping[str, Collection[resource.Resource]]
@@ -260,7 +264,7 @@ class Provider(Protocol):
 
         `wanted` is by the account that changes them ("" = the agent's own). "" where the layer knows no rights.
         """
-        ...
+        return ""
 
     async def connect(self, place: target.Target, secrets: SecretResolver) -> Session:
         """Open a session. Raises `TargetUnavailable` or `TargetDenied`."""

@@ -37,6 +37,8 @@ class Summary:
     digest: str = ""
     stops: tuple[str, ...] = ()
     drift: frozenset[str] = frozenset()
+    outputs: str = ""
+    newest: str = ""
 
 
 class Recorder:
@@ -138,6 +140,8 @@ def summarize(told: record.Reconciliation) -> Summary:
         digest=told.plan.digest if told.plan is not None else "",
         stops=_stops(told),
         drift=frozenset(str(one.id) for one in shapes.drifted(told)),
+        outputs=canonical.digest(shapes.outputs(told.outputs)) if told.outputs else "",
+        newest=_inputs(told.newest.inputs) if told.newest else "",
     )
 
 
@@ -153,7 +157,14 @@ def remembered(document: Mapping[str, Any]) -> Summary:
         digest=document["digest"],
         stops=tuple(stop["code"] for stop in document["stops"]),
         drift=frozenset(document.get("drift", ())),
+        outputs=canonical.digest(document["outputs"]) if document.get("outputs") else "",
+        newest=_inputs(document["newest"]) if document.get("newest") else "",
     )
+
+
+def _inputs(found: Mapping[str, str]) -> str:
+    """Facts may change without anything else doing so: that alone is no news."""
+    return canonical.digest({name: digest for name, digest in found.items() if name != "facts"})
 
 
 def _is_news(before: Summary | None, told: record.Reconciliation) -> bool:

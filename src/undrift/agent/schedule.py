@@ -14,6 +14,13 @@ _FRESH = 60.0
 _ELSEWHERE = 15.0
 _RARELY = 3600.0
 _JITTER = 0.1
+_OTHERS = (
+    errors.DependencyNotReady,
+    errors.DependentsRemain,
+    errors.OutputPending,
+    errors.RolloutWaiting,
+    errors.RolloutStopped,
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,7 +78,7 @@ def _settling(subject: application.Application, moment: Moment) -> float:
 
 def waits_for_others(told: record.Reconciliation) -> bool:
     """Whether another application has to do something before this one can go on."""
-    depends = any(isinstance(stop, errors.DependencyNotReady) for stop in _stops(told))
+    depends = any(isinstance(stop, _OTHERS) for stop in _stops(told))
     return depends or waits_for_owner(told) or waits_for_taker(told)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from undrift import errors
 from undrift.engine import digesting
-from undrift.model import health, plan, record, resource, source, view
+from undrift.model import application, health, output, plan, record, resource, secret, source, target, view
 
 _SHOWN = b"shown"
 
@@ -96,6 +96,11 @@ def planned(
     }
 
 
+def situated(subject: application.Application, place: target.Target) -> dict[str, Any]:
+    """Where an application is, and what it waits for: beside a plan among several."""
+    return {"target": place.name, "provider": place.provider, "depends_on": list(subject.depends_on)}
+
+
 def result(value: plan.ChangeResult) -> dict[str, Any]:
     """What became of one change."""
     return {
@@ -130,6 +135,18 @@ def reconciliation(value: record.Reconciliation) -> dict[str, Any]:
         "warnings": [error(one) for one in value.warnings],
         "seconds": {phase.value: round(took, 4) for phase, took in value.seconds.items()},
         "rollback": reconciliation(value.rollback) if value.rollback else None,
+        "outputs": outputs(value.outputs) if value.outputs else None,
+        "newest": dict(value.newest.inputs) if value.newest else None,
+    }
+
+
+def outputs(value: output.Told) -> dict[str, Any]:
+    """What an application publishes, by name; of a secret one only that there is one, of others why they are lacking."""
+    hidden = sorted(name for name, one in value.values.items() if isinstance(one, secret.Secret))
+    return {
+        "values": {name: shown(one) for name, one in value.values.items() if name not in hidden},
+        "secret": hidden,
+        "lacking": dict(value.lacking),
     }
 
 
@@ -139,12 +156,25 @@ def drifted(value: record.Reconciliation) -> list[plan.Change]:
     return [one for one in every if one.reason is plan.Reason.DRIFT]
 
 
-def peer(document: Mapping[str, Any]) -> view.Peer:
-    """What those see that depend on it, from the newest of what `reconciliation` made."""
+def peer(document: Mapping[str, Any], declared: tuple[output.Output, ...] = ()) -> view.Peer:
+    """What those see that depend on it, from the newest of what `reconciliation` made; `declared` are its outputs."""
     found = document["health"]
     how = health.Health(health.Status(found["status"]), found["reason"])
     done = document["ending"] in (record.Ending.IN_SYNC.value, record.Ending.APPLIED.value)
-    return view.Peer(document["application"], how, done)
+    return view.Peer(document["application"], how, done, _published(document.get("outputs"), declared))
+
+
+def _published(document: Mapping[str, Any] | None, declared: tuple[output.Output, ...]) -> output.Told:
+    """Secrets are in no database: another replica has to be asked that cannot be."""
+    names = {one.name for one in declared}
+    found = document or {}
+    values = {name: value for name, value in found.get("values", {}).items() if name in names}
+    lacking = {**output.unseen(declared).lacking, **found.get("lacking", {})}
+    for name in found.get("secret", ()):
+        lacking[name] = (
+            "it is secret, and another replica works there: secrets are not shared by the database"
+        )
+    return output.Told(values, {name: why for name, why in lacking.items() if name in names - values.keys()})
 
 
 def failure(value: record.Failure | None) -> dict[str, Any] | None:

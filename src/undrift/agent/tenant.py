@@ -8,7 +8,7 @@ import dataclasses
 from undrift import errors, interfaces
 from undrift.agent import healing, recorder
 from undrift.engine import settling
-from undrift.model import application, health, record, resource, view
+from undrift.model import application, health, output, record, resource, view
 
 
 @dataclasses.dataclass(slots=True)
@@ -19,8 +19,10 @@ class Tenant:
     `summary` is of `told`, or of what history has of the time before this process.
     `trouble` are errors of its document while the last good one stays in force. `retry` is a person's order.
     `let_go` tells that its last rendering declares less on its target than the one before.
-    `news` tells that its last reconcile ended otherwise than the one before. `rendered` names what a taker was
+    `news` tells that its last reconcile ended otherwise than the one before, `first` that there was none, `flows` that
+    it publishes something else. `rendered` names what a taker was
     rendered from when it was last written down for others.
+    `outputs` are what it published last; None before anybody has looked.
     `generation` counts reconciles, for those who wait for one.
     """
 
@@ -40,7 +42,10 @@ class Tenant:
     ids: frozenset[resource.ResourceId] = frozenset()
     let_go: bool = False
     news: bool = False
+    first: bool = False
+    flows: bool = False
     rendered: str = ""
+    outputs: output.Told | None = None
     buried: str = ""
     heals: healing.Heals = dataclasses.field(default_factory=healing.Heals, repr=False)
     generation: int = 0
@@ -63,4 +68,6 @@ class Tenant:
 
     def peer(self) -> view.Peer:
         """What those see that depend on it."""
-        return view.Peer(self.name, self.health, self.in_sync)
+        declared = self.application.outputs
+        told = self.outputs if self.outputs is not None else output.unseen(declared)
+        return view.Peer(self.name, self.health, self.in_sync, told)

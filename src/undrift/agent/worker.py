@@ -14,12 +14,12 @@ from undrift.agent import (
     fleet,
     handing,
     joining,
+    peering,
     queue,
     recorder,
     schedule,
     scoping,
     sessions,
-    shapes,
     tenant,
     world,
 )
@@ -37,6 +37,7 @@ class Worker:
         self._shared = shared
         self._fleet = owner
         self._handing = handing.Handing(shared)
+        self._peering = peering.Peering(shared)
         self.stopping = False
 
     async def run(self) -> None:
@@ -146,25 +147,14 @@ class Worker:
         poll = shared.polls.get(subject.source.name)
         return view.Surroundings(
             project=projects.get(subject.project, application.DEFAULT_PROJECT),
-            peers={
-                name: await self._peer(shared.tenants[name])
-                for name in subject.depends_on
-                if name in shared.tenants
-            },
+            peers=await self._peering.peers(known),
             claims=await self._handing.claims(known),
             takers=await self._handing.undecided(known),
             source_url=poll.declared.url if poll else "",
             now=shared.clock.now(),
             contested=known.heals.contested(shared.clock.now()),
+            members=await self._peering.members(known),
         )
-
-    async def _peer(self, known: tenant.Tenant) -> view.Peer:
-        """How a dependency is; of one that another replica works on, by what that one wrote down last."""
-        if known.lease is None:
-            last = await self._shared.database.reconciles(known.name, 1)
-            if last:
-                return shapes.peer(last[0])
-        return known.peer()
 
     async def _settle(
         self,
@@ -181,12 +171,16 @@ class Worker:
         if told.results:
             known.changed = known.looked
             known.heals.note(told, known.looked)
+        known.first = before is None
         known.news = (
             before is None
             or before.ending is not told.ending
             or before.health.status is not told.health.status
             or bool(told.results)
         )
+        known.flows = told.outputs is not None and told.outputs != known.outputs
+        known.outputs = told.outputs or known.outputs
+        told = known.told = dataclasses.replace(told, outputs=known.outputs)
         self._claim(known, told)
         if schedule.waits_for_others(told):
             shared.waiting.add(known.name)
@@ -233,6 +227,10 @@ class Worker:
             return
         if known.news or known.let_go or known.application.takes_from:
             self._wake_others(known)
+        if known.flows:
+            self._wake_users(known)
+        for name in await self._waiting_for_turn(known):
+            shared.queue.put(name, queue.Urgency.CHANGE)
         tells = self._tells_health(known.application.target)
         unheard = not tells or known.heals.contested(known.looked)
         soon = told.results and told.failure is None and unheard
@@ -259,6 +257,21 @@ class Worker:
             gives = other.name in known.application.takes_from and schedule.waits_for_taker(other.told)
             if depends or gives or (beside and schedule.waits_for_owner(other.told)):
                 self._shared.queue.put(other.name, queue.Urgency.CHANGE)
+
+    def _wake_users(self, known: tenant.Tenant) -> None:
+        """Those that may be rendered with what this one publishes."""
+        for other in self._shared.tenants.values():
+            if known.name in other.application.depends_on:
+                self._shared.queue.put(other.name, queue.Urgency.CHANGE)
+
+    async def _waiting_for_turn(self, known: tenant.Tenant) -> list[str]:
+        """Those of its rollout that can go on now; asked where it may have got further."""
+        told = known.told
+        waits = told is not None and told.ending is record.Ending.WAITING and not known.first
+        try:
+            return [] if waits or not known.news else await self._peering.waiting(known)
+        except errors.DatabaseError:
+            return []
 
     def _waiting(self) -> list[tenant.Tenant]:
         """Those that wait for others, and those that are being looked at: they may be about to find out."""

@@ -19,7 +19,7 @@ from undrift.cli import checkouts
 from undrift.config import configuration
 from undrift.engine import reconciling, settling
 from undrift.lib import words
-from undrift.model import application, inventory, record, resource, target, view
+from undrift.model import application, inventory, output, record, resource, target, view
 from undrift.sources import credentials, opening
 from undrift.testing import memory
 
@@ -35,7 +35,7 @@ async def plans(folder: pathlib.Path, path: str | None, only: str | None) -> lis
     """
     async with _planner(folder, path) as (planner, found):
         told = await planner.plans(only)
-    shown = [_shown(one) for one in told]
+    shown = [_shown(one) | _situated(one.application, found) for one in told]
     if found.errors and only is None:
         failure = {"phase": "load", **shapes.error(errors.gather(list(found.errors)))}
         shown.append({"application": "", "failure": failure})
@@ -90,6 +90,11 @@ async def _planner(
             await pool.close()
 
 
+def _situated(name: str, found: configuration.Configuration) -> dict[str, Any]:
+    subject = found.applications[name]
+    return shapes.situated(subject, found.targets[subject.target])
+
+
 def _shown(told: record.Reconciliation) -> dict[str, Any]:
     planned: dict[str, Any] = {"application": told.application}
     if told.plan is not None:
@@ -128,7 +133,7 @@ class _Planner:
     def _wanted(self, only: str | None) -> Iterator[str]:
         known = self._found.applications
         if only is None:
-            yield from sorted(known)
+            yield from self._around(sorted(known))
         elif only in self._found.faults:
             raise errors.gather(list(self._found.faults[only]))
         elif only in known:
@@ -236,6 +241,14 @@ class _Planner:
     def _peers(self, subject: application.Application) -> Mapping[str, view.Peer]:
         told = {name: self._told[name] for name in subject.depends_on if name in self._told}
         return {
-            name: view.Peer(name, settling.health_of(one), one.ending is record.Ending.IN_SYNC)
+            name: view.Peer(
+                name, settling.health_of(one), one.ending is record.Ending.IN_SYNC, self._outputs(name, one)
+            )
             for name, one in told.items()
         }
+
+    def _outputs(self, name: str, told: record.Reconciliation) -> output.Told:
+        """What a dependency publishes already, as far as its target could be looked at."""
+        if told.outputs is not None:
+            return told.outputs
+        return output.unseen(self._found.applications[name].outputs, f"{name} cannot be looked at")

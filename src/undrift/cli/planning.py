@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -49,7 +49,7 @@ def subject(command: _F) -> _F:
 
 def show(asked: Asked, output: str, *, text: bool) -> int:
     """Print the plans of what was asked for; the exit code says whether there is something to do."""
-    found = _from_checkout(asked, asked.folder) if asked.folder else _from_agent(asked)
+    found = ordered(_from_checkout(asked, asked.folder) if asked.folder else _from_agent(asked))
     if output == "json":
         single = asked.subject is not None and asked.folder is None
         telling.data(found[0] if single else found)
@@ -68,7 +68,24 @@ def _lines(found: list[dict[str, Any]], *, text: bool) -> Iterator[str]:
         if one["failure"]:
             yield from telling.lines(one["failure"])
         if "waves" in one:
-            yield from plan.plan(one, text=text)
+            yield from plan.plan(one, text=text, placed=len(found) > 1)
+
+
+def ordered(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Plans in the order in which they come to pass: an application after those that it depends on."""
+    known = {one["application"]: one for one in found}
+    order: dict[str, None] = {}
+    begun: set[str] = set()
+    todo = list(reversed(known))
+    while todo:
+        name = todo[-1]
+        below = [each for each in known[name].get("depends_on", ()) if each in known and each not in begun]
+        begun.add(name)
+        if below:
+            todo.extend(reversed(below))
+        else:
+            order[todo.pop()] = None
+    return [known[name] for name in order]
 
 
 def _from_agent(asked: Asked) -> list[dict[str, Any]]:

@@ -34,7 +34,10 @@ _V = TypeVar("_V")
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """What reading found: sound documents, broken ones with a name, and errors that belong to neither."""
+    """What reading found: sound documents, broken ones with a name, and errors that belong to neither.
+
+    `uncertain` are generators that may have made more than is known.
+    """
 
     revision: source.Revision
     sound: Sequence[declared.Declared[part.Document]]
@@ -42,6 +45,7 @@ class Material:
     errors: Sequence[errors.UndriftError] = ()
     unreadable_files: frozenset[str] = frozenset()
     looked_into: frozenset[str] = frozenset()
+    uncertain: frozenset[str] = frozenset()
     complete: bool = True
 
 
@@ -53,7 +57,11 @@ def assemble(material: Material, memo: Memo) -> configuration.Configuration:
     served, lost = references.agents_of_targets(index)
     index = _note(index, lost, findings)
     index = _note(index, references.used(index), findings)
-    index = _note(index, [*references.dependencies(index), *references.moves(index)], findings)
+    index = _note(
+        index,
+        [*references.dependencies(index), *references.outputs(index), *references.moves(index)],
+        findings,
+    )
     projects = _all(index, documents.Project, translating.to_project)
     applications = _applications(index, projects, served, memo)
     return configuration.Configuration(
@@ -70,7 +78,7 @@ def assemble(material: Material, memo: Memo) -> configuration.Configuration:
         notifiers=_all(index, connection.Notifier, translating.to_notifier),
         errors=_told(material, findings),
         faults={name: found for (kind, name), found in index.spoiled.items() if kind == "Application"},
-        spoiled=frozenset(index.spoiled),
+        spoiled=frozenset(index.spoiled) | {("ApplicationGenerator", name) for name in material.uncertain},
         mentioned=_mentioned(material, index),
         digests={name: each.digest for name, each in applications.items()},
         unreadable_files=material.unreadable_files,
@@ -121,19 +129,22 @@ def _applications(
     agents = {each.name: each.document.spec.defaults for each in index.of(documents.Agent)}
 
     @functools.cache
-    def above(project: str, agent: str, generator: str, policy: str | None) -> translating.Above:
+    def above(
+        project: str, agent: str, generator: str, policy: str | None, rollout: application.Rollout | None
+    ) -> translating.Above:
         return translating.Above(
             projects.get(project, application.DEFAULT_PROJECT),
             agents.get(agent, translating.NOTHING_ABOVE.defaults),
             generator,
             policy,
+            rollout,
         )
 
     found: dict[str, Translated] = {}
     for name, each in index.applications.items():
         spec = each.document.spec
         place = index.sound["Target", spec.target]
-        over = above(spec.project, served[spec.target], each.generator, each.policy)
+        over = above(spec.project, served[spec.target], each.generator, each.policy, each.rollout)
         known = memo.get(name)
         if known is None or known.document is not each or known.place is not place or known.above != over:
             known = memo[name] = _translate(each, place, over)
@@ -149,6 +160,12 @@ def _translate(
     above: translating.Above,
 ) -> Translated:
     made = translating.to_application(each.document, each.origin, above)
+    if made.outputs:
+        placed = (
+            dataclasses.replace(one, origin=each.places.of(("spec", "outputs", one.name)))
+            for one in made.outputs
+        )
+        made = dataclasses.replace(made, outputs=tuple(placed))
     digest = "sha256:" + hashlib.sha256(f"{each.digest} {place.digest}".encode()).hexdigest()
     return Translated(each, place, above, made, digest)
 

@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from undrift import errors
 from undrift.config import part
 from undrift.lib import yaml
+from undrift.model import application
 
 Errors = tuple[errors.UndriftError, ...]
 Location = tuple[str | int, ...]
@@ -59,7 +60,7 @@ D_co = TypeVar("D_co", bound=part.Document, covariant=True)
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Declared(Generic[D_co]):
     """A valid document and its kind and name (`key`). `digest` names its content; `generator` is the generator
-    that made it and `policy` the deletion policy of that one.
+    that made it, `policy` the deletion policy of that one and `rollout` the order that it gives.
     """
 
     key: tuple[str, str]
@@ -69,6 +70,7 @@ class Declared(Generic[D_co]):
     digest: str
     generator: str = ""
     policy: str | None = None
+    rollout: application.Rollout | None = None
 
     @property
     def name(self) -> str:

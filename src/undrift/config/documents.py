@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Literal
 
 import pydantic
 
-from undrift.config import connection, fields, generation, part, reporting, window
+from undrift.config import connection, fields, generation, group, output, part, reporting, window
 
 # --- Application ---------------------------------------------------------------------------------------
 
@@ -153,6 +153,9 @@ class ApplicationSpec(part.Part):
         "What happens to what it owns when this document leaves Git: wait for approval, delete, leave it.",
         default=None,
     )
+    outputs: dict[fields.Variable, output.OutputPart] = part.said(
+        "Values that it publishes, by name, for applications that depend on it.", default_factory=dict
+    )
     suspend: fields.Flag = part.said("Look, but change nothing until this is false again.", default=False)
     policy: PolicyPart = part.said("How it is kept true.", default=PolicyPart.model_construct())
 
@@ -194,11 +197,26 @@ class Project(part.Document):
 class TargetSpec(part.Part):
     """A place, and what its provider has to know of it."""
 
-    provider: fields.Word = part.said("The kind of place: hosts, kubernetes, dns …")
+    provider: fields.Word | None = part.said(
+        "The kind of place: hosts, kubernetes, dns …; may be left out where a group says it.", default=None
+    )
     agent: fields.Name | None = part.said(
         "The Agent that serves it; may be left out where there is only one.", default=None
     )
+    groups: tuple[fields.Name, ...] = part.said(
+        "TargetGroups that it is in: it has what they have, unless it says it itself.", default=()
+    )
     settings: dict[fields.Word, Any] = part.said("The provider's own settings.", default_factory=dict)
+
+    @pydantic.model_validator(mode="after")
+    def _placed(self) -> TargetSpec:
+        if self.provider is None and not self.groups:
+            raise fields.refuse(
+                "provider",
+                "needs a provider, or a group that says one",
+                "say what kind of place it is: provider: hosts",
+            )
+        return self
 
 
 class Target(part.Document):
@@ -255,5 +273,6 @@ KINDS: Final[Mapping[str, type[part.Document]]] = {
     "Project": Project,
     "Source": connection.Source,
     "Target": Target,
+    "TargetGroup": group.TargetGroup,
 }
 """Every kind of document by its name in YAML."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from undrift import errors
-from undrift.config import declared, generation, part
+from undrift.config import declared, documents, generation, part
 from undrift.lib import globs
 from undrift.model import source
 
@@ -38,11 +38,15 @@ class Element:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What generators may look at: the config artifact (`own`), everything else, and who reads data files."""
+    """What generators may look at: the config artifact (`own`), everything else, and who reads data files.
+
+    `targets` are those that are declared, whole.
+    """
 
     own: source.Artifact
     directories: Directories | None
     parse: DataParser
+    targets: Collection[declared.Declared[documents.Target]] = ()
 
 
 class DataParser(Protocol):
@@ -58,6 +62,15 @@ def sources(generator: generation.ApplicationGenerator) -> Iterator[str]:
     for outer in generator.spec.generators:
         for each in (outer, *(outer.matrix or ())):
             yield from (one.source for one in (each.directories, each.files) if one is not None)
+
+
+def selects(generator: generation.ApplicationGenerator) -> bool:
+    """Whether a generator looks at the targets."""
+    return any(
+        each.targets is not None
+        for outer in generator.spec.generators
+        for each in (outer, *(outer.matrix or ()))
+    )
 
 
 async def find(
@@ -115,7 +128,27 @@ async def _simple(
     if each.files is not None:
         where = generator.places.of((*place, "files", "path"))
         return list(_data(each.files, await _look(each.files, around, where), around.parse))
-    return []
+    return list(_targets(each.targets, around.targets)) if each.targets is not None else []
+
+
+def _targets(
+    wanted: generation.TargetsPart, known: Collection[declared.Declared[documents.Target]]
+) -> Iterator[Element]:
+    for each in sorted(known, key=lambda one: one.name):
+        spec, labels = each.document.spec, each.document.metadata.labels
+        fits = all(
+            globs.matches(labels[key], [glob]) if key in labels else False
+            for key, glob in wanted.labels.items()
+        )
+        inside = not wanted.groups or not set(wanted.groups).isdisjoint(spec.groups)
+        if fits and inside and globs.matches(each.name, wanted.names):
+            values = {
+                "name": each.name,
+                "provider": spec.provider,
+                "groups": list(spec.groups),
+                "labels": dict(labels),
+            }
+            yield Element(values, f"Target {each.name}")
 
 
 async def _look(

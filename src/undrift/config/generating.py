@@ -14,6 +14,7 @@ import pydantic
 from undrift import errors
 from undrift.config import declared, documents, elements, explaining, generation, part, templating
 from undrift.lib import canonical, words
+from undrift.model import application
 
 Generator = declared.Declared[generation.ApplicationGenerator]
 _TEMPLATE: Final[declared.Location] = ("spec", "template")
@@ -103,9 +104,16 @@ def _one(filling: _Filling, name: str) -> declared.Declared[part.Document] | dec
                 canonical.digest(data),
                 generator.name,
                 policy,
+                rollout_of(generator),
             )
     mentions = frozenset(declared.words_in(data))
     return declared.Spoiled("Application", name, origin, tuple(filling.wrong), mentions)
+
+
+def rollout_of(generator: Generator) -> application.Rollout | None:
+    """The order in which the applications of a generator take a change."""
+    found = generator.document.spec.rollout
+    return application.Rollout(generator.name, found.batches, found.max_unavailable) if found else None
 
 
 def _of_element(error: errors.ConfigInvalid, element: elements.Element, name: str) -> errors.ConfigInvalid:

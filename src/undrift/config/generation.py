@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, Final, Literal
 
 import pydantic
 
 from undrift.config import fields, part
+from undrift.model import application
+
+_SHARE_PATTERN: Final = r"^(100|[0-9]{1,2})%$"
+
+
+def _share(value: Any) -> application.Share:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return application.Share(value)
+    if isinstance(value, str) and re.fullmatch(_SHARE_PATTERN, value):
+        return application.Share(percent=int(value[:-1]))
+    raise fields.refuse("share", "should be a number or a percentage", 'write 1, 10 or "25%"')
+
+
+Share = Annotated[
+    application.Share,
+    pydantic.PlainValidator(_share),
+    pydantic.WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": _SHARE_PATTERN}]}
+    ),
+]
+"""So many of a number: a count, or a percentage of it (rounded up)."""
 
 
 class DirectoriesPart(part.Part):
@@ -29,6 +51,18 @@ class FilesPart(part.Part):
     exclude: tuple[fields.Glob, ...] = part.said("Globs on files that are left out.", default=())
 
 
+class TargetsPart(part.Part):
+    """One element a Target: `name`, `provider`, `groups` (with those that these are parts of) and `labels`."""
+
+    labels: dict[fields.Word, fields.Glob] = part.said(
+        "Labels that a Target has to have: globs on their values.", default_factory=dict
+    )
+    groups: tuple[fields.Name, ...] = part.said(
+        "TargetGroups of which a Target has to be in one.", default=()
+    )
+    names: tuple[fields.Glob, ...] = part.said("Globs on names of Targets.", default=("*",))
+
+
 class SimpleGeneratorPart(part.Part):
     """Where elements come from: exactly one of its fields."""
 
@@ -37,6 +71,7 @@ class SimpleGeneratorPart(part.Part):
     )
     directories: DirectoriesPart | None = part.said("One element a folder of a source.", default=None)
     files: FilesPart | None = part.said("One element a data file of a source.", default=None)
+    targets: TargetsPart | None = part.said("One element a Target that is declared.", default=None)
 
     @pydantic.model_validator(mode="after")
     def _one(self) -> SimpleGeneratorPart:
@@ -66,6 +101,19 @@ class TemplatePart(part.Part):
     spec: dict[fields.Word, Any] = part.said("The spec of an Application.")
 
 
+class RolloutPart(part.Part):
+    """In which order the applications take a change: batch by batch, the next once all of the former are well."""
+
+    batches: Annotated[tuple[Share, ...], pydantic.Field(min_length=1)] = part.said(
+        "How many have the change in all after each batch; after the last one it is all of them.",
+        default=(application.Share(1), application.Share(percent=25)),
+    )
+    max_unavailable: Share = part.said(
+        "How many may be away, or unwell without the change, for the others to go on.",
+        default=application.Share(percent=25),
+    )
+
+
 class ApplicationGeneratorSpec(part.Part):
     """Elements, and the Application each becomes."""
 
@@ -73,6 +121,9 @@ class ApplicationGeneratorSpec(part.Part):
         "Where elements come from; their elements are put one after the other."
     )
     template: TemplatePart = part.said("What each element becomes.")
+    rollout: RolloutPart | None = part.said(
+        "In which order the applications take a change; left out, all at once.", default=None
+    )
     deletion_policy: part.DELETION | None = part.said(
         "For applications whose element is gone, unless the template says otherwise.", default=None
     )

@@ -21,6 +21,7 @@ from undrift.config import (
     elements,
     generating,
     generation,
+    grouping,
     parsing,
     part,
 )
@@ -52,6 +53,7 @@ class Reader:
         self._path = ""
         self._files: dict[str, tuple[source.File, parsing.Parsed]] = {}
         self._generated: generating.Memo = {}
+        self._grouped: grouping.Memo = {}
         self._applications: assembling.Memo = {}
 
     async def read(self, artifact: source.Artifact) -> configuration.Configuration:
@@ -60,7 +62,12 @@ class Reader:
         sound = [each for one in parsed for each in one.sound]
         spoiled = [each for one in parsed for each in one.spoiled]
         looked_into = {name for each in _generators(sound) for name in elements.sources(each.document)}
-        around = elements.Surroundings(artifact, self._directories, parsing.parse_data)
+        grouped = grouping.resolve(sound, spoiled, self._grouped)
+        sound, spoiled = grouped.sound, grouped.spoiled
+        around = elements.Surroundings(
+            artifact, self._directories, parsing.parse_data, grouping.targets(sound)
+        )
+        uncertain = _uncertain(sound, spoiled)
         for each in _generators(sound):
             made = await generating.generate(each, around, self._generated)
             sound += made.sound
@@ -81,6 +88,7 @@ class Reader:
                 *(error for one in reported for error in one.unreadable),
             ],
             looked_into=frozenset(looked_into),
+            uncertain=uncertain,
             unreadable_files=frozenset(opened.closed | {one.file for one in unreadable}),
             complete=not opened.closed and not reported and not any(one.lost for one in parsed),
         )
@@ -184,6 +192,15 @@ def _generators(
         for each in sound
         if isinstance(each.document, generation.ApplicationGenerator)
     ]
+
+
+def _uncertain(
+    sound: Iterable[declared.Declared[part.Document]], spoiled: Iterable[declared.Spoiled]
+) -> frozenset[str]:
+    """Generators that select targets, while some target cannot be told: what they made for it stays."""
+    if all(each.kind not in ("Target", "TargetGroup") for each in spoiled):
+        return frozenset()
+    return frozenset(each.name for each in _generators(sound) if elements.selects(each.document))
 
 
 def _reported(

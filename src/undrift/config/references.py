@@ -13,6 +13,7 @@ from typing import Final, TypeVar, cast
 
 from undrift import errors
 from undrift.config import configuration, declared, documents, part
+from undrift.engine import passing
 from undrift.lib import words
 from undrift.model import elsewhere, target
 
@@ -200,6 +201,33 @@ def dependencies(index: Index) -> Iterator[Finding]:
         )
         for place, name in enumerate(circle):
             yield Finding(("Application", name), error, news=place == 0)
+
+
+def outputs(index: Index) -> Iterator[Finding]:
+    """Applications whose renderer's settings name an output that there is not, or of one that they do not depend on."""
+    found = index.applications
+    for name, each in found.items():
+        spec = each.document.spec
+        for path, other, wanted in passing.references(spec.renderer.model_extra or {}):
+            origin = each.places.of(("spec", "renderer", *path))
+            error: errors.ConfigError | None = None
+            if other not in spec.depends_on:
+                error = errors.ReferenceUnknown(
+                    f"output {wanted} of {other} is used, on which {name} does not depend",
+                    origin=origin,
+                    hint=f"add {other} to dependsOn"
+                    if other in found
+                    else words.suggestion(other, sorted(spec.depends_on)[:_FEW]),
+                )
+            elif other in found and wanted not in found[other].document.spec.outputs:
+                known = sorted(found[other].document.spec.outputs)
+                error = errors.ReferenceUnknown(
+                    f"{other} publishes no output {wanted}",
+                    origin=origin,
+                    hint=words.suggestion(wanted, known) or f"declare it in spec.outputs of {other}",
+                )
+            if error is not None:
+                yield Finding(("Application", name), error)
 
 
 def circles(edges: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, ...]]:

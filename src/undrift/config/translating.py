@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from undrift import errors
 from undrift.config import connection, documents, part, reporting, window
-from undrift.model import agent, application, notifier, source, target
+from undrift.model import agent, application, notifier, output, source, target
 
 _PRODUCT: Final = documents.AgentDefaults()
 _P = TypeVar("_P", bound=part.Part)
@@ -25,6 +25,7 @@ class Above:
     defaults: documents.AgentDefaults = _PRODUCT
     generator: str = ""
     generator_policy: str | None = None
+    rollout: application.Rollout | None = None
 
 
 NOTHING_ABOVE: Final = Above()
@@ -61,6 +62,11 @@ def to_application(
         labels=found.metadata.labels,
         origin=origin,
         generator=above.generator,
+        outputs=tuple(
+            output.Output(name, each.resource or "", each.field or "", each.fact or "", each.secret, origin)
+            for name, each in spec.outputs.items()
+        ),
+        rollout=above.rollout,
     )
 
 
@@ -120,7 +126,7 @@ def to_target(found: documents.Target, origin: errors.Origin, served_by: str) ->
     """A place; `served_by` is the agent that serves it, also where the document leaves it out."""
     return target.Target(
         name=found.metadata.name,
-        provider=found.spec.provider,
+        provider=found.spec.provider or "",
         agent=served_by,
         settings=found.spec.settings,
         labels=found.metadata.labels,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from undrift import errors
-from undrift.engine import applying, rendering
+from undrift.engine import applying, passing, rendering
 from undrift.model import application, lock, record, resource, source
 
 
@@ -20,11 +20,16 @@ class Candidate:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Choice:
-    """A candidate, unless there is none; and what is wrong with the newest revision, if anything is."""
+    """A candidate, unless there is none; and what is wrong with the newest revision, if anything is.
+
+    `newest` is what that one is made from, where it is known; `awaits` are values of others that it waits for.
+    """
 
     candidate: Candidate | None
     failure: record.Failure | None = None
     held_back: record.HeldBack | None = None
+    newest: lock.InputLock | None = None
+    awaits: tuple[errors.OutputPending, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,19 +67,22 @@ class Chooser:
         return Candidate(prepared, failure, held)
 
     async def _newest(self, revision: source.Revision) -> Choice:
-        name = ""
+        name, found = "", None
         try:
             found = await rendering.inputs(revision, self.kitchen)
             name = rendering.name_inputs(found)
             held = self._known_bad(name)
             if held is not None and self._avoids(held):
                 failure = record.Failure(held.phase, held.error)
-                return Choice(await self.fall_back(failure, held), failure, held)
-            return Choice(Candidate(await self._prepare(revision, found), held_back=held))
+                return Choice(await self.fall_back(failure, held), failure, held, found)
+            return Choice(Candidate(await self._prepare(revision, found), held_back=held), newest=found)
         except errors.UndriftError as error:
+            awaits = passing.awaited(error)
+            if awaits:
+                return Choice(None, newest=found, awaits=awaits)
             failure = record.Failure(_guilty(error), error.at(str(revision), revision.author))
         held = hold_back(self.kitchen.application, revision, name, failure)
-        return Choice(await self.fall_back(failure, held), failure, held)
+        return Choice(await self.fall_back(failure, held), failure, held, found)
 
     async def _prepare(self, revision: source.Revision, found: lock.InputLock) -> rendering.Prepared:
         work = rendering.prepare(revision, found, self.kitchen)

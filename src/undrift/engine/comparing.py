@@ -10,6 +10,7 @@ import fnmatch
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from undrift.lib import pointers
 from undrift.model import application, plan, resource
 
 _Path = tuple[str, ...]
@@ -66,9 +67,7 @@ def left_alone(
 
 def steps(path: str) -> _Path:
     """A path of a rule: a JSON pointer (RFC 6901) where it begins with a slash, else dotted."""
-    if path.startswith("/"):
-        return tuple(step.replace("~1", "/").replace("~0", "~") for step in path[1:].split("/"))
-    return tuple(path.split(".")) if path else ()
+    return pointers.steps(path)
 
 
 def _written(found: resource.LiveResource, manager: str) -> Iterator[_Path]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from undrift import errors
-from undrift.engine import digesting, windows
+from undrift.engine import digesting, rolling, windows
 from undrift.model import application, elsewhere, health, plan, record, resource, view
 
 HEALS = 10
@@ -200,6 +200,16 @@ def _dependencies(considered: Considered) -> Iterator[errors.GuardError]:
         )
 
 
+def _rollout(considered: Considered) -> Iterator[errors.GuardError]:
+    """Drift is repaired at any time; what all of its like are to take, one takes when it is its turn."""
+    subject, changes = considered.application, considered.plan.changes
+    if subject.decommissioned or all(change.reason is plan.Reason.DRIFT for change in changes):
+        return
+    stop = rolling.turn(subject, considered.surroundings.members)
+    if stop is not None:
+        yield stop
+
+
 def _memory_lost(considered: Considered) -> Iterator[errors.GuardError]:
     name = considered.application.name
     if not considered.memory.resumed and considered.plan.owned:
@@ -270,5 +280,6 @@ _ALWAYS: tuple[_Guard, ...] = (
     _contested,
     _windows,
     _dependencies,
+    _rollout,
 )
 _UNTIL_APPROVED: tuple[_Guard, ...] = (_memory_lost, _deletions, _doubts, _approval)

@@ -10,85 +10,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import Awaitable, Callable, Collection, Iterator
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Collection, Iterator
+from typing import TypeVar
 
-from undrift import errors, interfaces
+from undrift import errors
 from undrift.engine import (
     applying,
+    briefing,
     choosing,
     describing,
     digesting,
     guarding,
     masking,
+    offering,
     owning,
     planning,
     recovering,
     rendering,
     waiting,
 )
-from undrift.model import (
-    application,
-    health,
-    inventory,
-    plan,
-    record,
-    resource,
-    source,
-    target,
-    view,
-)
+from undrift.model import application, health, inventory, lock, plan, record, resource, source, target
 
 _T = TypeVar("_T")
-_USUAL: Final = 60.0
-Exclusive = Callable[[Collection[resource.ResourceId]], contextlib.AbstractAsyncContextManager[None]]
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """What is reconciled. `config_digest` names the application's documents in Git.
-
-    `retry` is a person's order to try a held-back revision once more; `dry` stops before anything is written.
-    `changed` is when something was changed last and not waited for, by the wall clock (0: never).
-    """
-
-    application: application.Application
-    config_digest: str
-    memory: record.Memory
-    surroundings: view.Surroundings
-    retry: bool = False
-    dry: bool = False
-    changed: float = 0.0
-
-
-def alone(_: Collection[resource.ResourceId]) -> contextlib.AbstractAsyncContextManager[None]:
-    """For those who share their target with nobody."""
-    return contextlib.nullcontext()
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """The collaborators of one reconcile, long-lived and made by the composition root.
-
-    `key` fingerprints secrets; `version` is Undrift's own; the timeouts are seconds for one look. `exclusive`
-    keeps everybody else off the conflict scopes of some resources for the time of a block.
-    """
-
-    agent: str
-    source: interfaces.Source
-    renderer: interfaces.Renderer
-    provider: interfaces.Provider
-    target: target.Target
-    session: interfaces.Session
-    database: interfaces.Database
-    lease: interfaces.Lease
-    cache: rendering.Cache
-    key: bytes
-    version: str
-    known: rendering.Known = dataclasses.field(default_factory=dict)
-    observe_timeout: float = 120.0
-    prepare_timeout: float = 300.0
-    exclusive: Exclusive = alone
+Subject = briefing.Subject
+World = briefing.World
+Exclusive = briefing.Exclusive
+alone = briefing.alone
 
 
 async def reconcile(subject: Subject, world: World, name: str) -> record.Reconciliation:
@@ -98,11 +45,12 @@ async def reconcile(subject: Subject, world: World, name: str) -> record.Reconci
     """
     story = _Story(subject, world, name)
     try:
-        return await story.tell()
+        told = await story.tell()
     except errors.UndriftError as error:
-        return story.failed(error)
+        told = story.failed(error)
     except Exception as error:  # noqa: BLE001 - a defect in one application must not stop the others
-        return story.failed(applying.defect(error))
+        told = story.failed(applying.defect(error))
+    return await offering.offer(told, story.giver())
 
 
 class _Story:
@@ -119,6 +67,7 @@ class _Story:
         self.seconds: dict[record.Phase, float] = {}
         self.noticed: tuple[errors.UndriftError, ...] = ()
         self.lost: tuple[errors.UndriftError, ...] = ()
+        self.facts = target.NO_FACTS
         self.told = record.Reconciliation(
             name, subject.application.name, record.Ending.FAILED, subject.surroundings.now
         )
@@ -173,26 +122,44 @@ class _Story:
         verdict = await self._guard(found, situation, chosen.held_back)
         self._tell(plan=found, verdict=verdict, live=live, inventory=situation.inventory)
         if self.subject.dry or not verdict.go or not found.waves:
-            return self._quiet(found, verdict, situation, chosen)
+            quiet = self._quiet(found, verdict, situation, chosen)
+            return quiet if self.subject.dry else await self._keep(quiet, chosen, kitchen)
         return await self._apply(found, situation, chosen, kitchen)
+
+    async def _keep(
+        self, quiet: record.Reconciliation, chosen: choosing.Candidate, kitchen: rendering.Kitchen
+    ) -> record.Reconciliation:
+        """While others have their turn, what was applied last stays true, and is what health is told of."""
+        stops = quiet.verdict.stops if quiet.verdict else ()
+        if not any(isinstance(stop, errors.RolloutWaiting | errors.RolloutStopped) for stop in stops):
+            return quiet
+        back = await choosing.Chooser(kitchen, self.subject.memory).fall_back()
+        if back is None or back.prepared.lock.inputs == chosen.prepared.lock.inputs:
+            return quiet
+        story = _Story(self.subject, self.world, f"{self.told.id}-kept")
+        kept = await story.repair(back, kitchen)
+        self._tell(health=kept.health)
+        if kept.results:
+            self._tell(results=kept.results, plan=kept.plan, applied_revision=kept.applied_revision)
+        return self.told
 
     def _forbidden(
         self, chosen: choosing.Candidate, stops: tuple[errors.ProjectForbids, ...]
     ) -> record.Reconciliation:
         """The project stands in the way: the target is not even looked at."""
         prepared = chosen.prepared
-        self._tell(
-            plan=plan.Plan(
-                self.application.name, prepared.lock, "", owned=len(self.subject.memory.inventory.entries)
-            ),
-            verdict=plan.Verdict(stops),
-            desired=prepared.desired,
-            beside=prepared.beside,
-            health=health.UNKNOWN,
-            ending=record.Ending.WAITING if chosen.failure is None else record.Ending.FAILED,
-            warnings=prepared.desired.warnings,
-        )
+        self._stop(stops, prepared.lock)
+        self._tell(desired=prepared.desired, beside=prepared.beside, warnings=prepared.desired.warnings)
+        if chosen.failure is not None:
+            self._tell(ending=record.Ending.FAILED)
         return self.told
+
+    def _stop(self, stops: tuple[errors.GuardError, ...], inputs: lock.InputLock) -> None:
+        """Something stands in the way before there can be a plan."""
+        owned = len(self.subject.memory.inventory.entries)
+        empty = plan.Plan(self.application.name, inputs, "", owned=owned)
+        verdict, ending = plan.Verdict(stops), record.Ending.WAITING
+        self._tell(plan=empty, verdict=verdict, health=health.UNKNOWN, ending=ending)
 
     def failed(self, error: errors.UndriftError) -> record.Reconciliation:
         """The reconcile as it ended with an error in the present phase."""
@@ -214,7 +181,14 @@ class _Story:
 
     async def _facts(self) -> target.Facts:
         with self._in(record.Phase.DISCOVER):
-            return await self._timed(self.world.session.discover(), "asking the target for its facts")
+            self.facts = await self._timed(self.world.session.discover(), "asking the target for its facts")
+            return self.facts
+
+    def giver(self) -> offering.Giver:
+        """Where outputs are read from."""
+        world = self.world
+        marks = world.provider.capabilities(world.target).marks
+        return offering.Giver(self.application, self.owner, world.session, self.facts, marks)
 
     def _kitchen(self, facts: target.Facts) -> rendering.Kitchen:
         return rendering.Kitchen(
@@ -229,6 +203,8 @@ class _Story:
             cache=self.world.cache,
             known=self.world.known,
             study=self.world.session.study,
+            given={name: one.outputs for name, one in self.subject.surroundings.peers.items()},
+            key=self.world.key,
         )
 
     async def _choose(
@@ -239,6 +215,9 @@ class _Story:
                 kitchen, self.subject.memory, retry=self.subject.retry, timeout=self.world.prepare_timeout
             )
             choice = await chooser.choose(revision, failure)
+        self._tell(newest=choice.newest)
+        if choice.awaits:
+            self._stop(choice.awaits, choice.newest or lock.InputLock())
         if choice.failure is not None:
             self._tell(ending=record.Ending.FAILED, failure=choice.failure, held_back=choice.held_back)
         return choice.candidate
@@ -286,11 +265,7 @@ class _Story:
 
     async def _look(self, ids: Collection[resource.ResourceId]) -> resource.LiveState:
         look = self.world.session.observe(ids, self.owner)
-        return await self._timed(look, "looking at the target", self._patience(self.world.observe_timeout))
-
-    def _patience(self, usual: float) -> float:
-        """Seconds for one look or change, longer where such a target needs it."""
-        return max(usual, self.world.provider.capabilities(self.world.target).patience)
+        return await self._timed(look, "looking at the target", self.world.observe_timeout)
 
     async def _settled(self, situation: plan.Situation) -> plan.Situation:
         """The situation with the inventory that the marks on the target amount to, remembered."""
@@ -306,9 +281,7 @@ class _Story:
     async def _plan(self, situation: plan.Situation) -> plan.Plan:
         with self._in(record.Phase.PREVIEW):
             previews = await self._timed(
-                self.world.session.preview(situation),
-                "asking the target for a preview",
-                self._patience(_USUAL),
+                self.world.session.preview(situation), "asking the target for a preview"
             )
         self.noticed = previews.warnings
         with self._in(record.Phase.PLAN):
@@ -430,6 +403,23 @@ class _Story:
         self._tell(rollback=undone, ending=ending, health=undone.health, applied_revision=last)
         return self.told
 
+    async def repair(self, back: choosing.Candidate, kitchen: rendering.Kitchen) -> record.Reconciliation:
+        """Undo drift from an earlier revision; what else there may be to do is left alone."""
+        try:
+            situation, live = await self._situation(back.prepared, kitchen)
+            found = await self._plan(situation)
+            verdict = await self._guard(found, situation, None)
+        except errors.UndriftError as error:
+            return self.failed(error)
+        self._tell(plan=found, verdict=verdict, live=live, inventory=situation.inventory)
+        if (
+            not verdict.go
+            or not found.waves
+            or any(one.reason is not plan.Reason.DRIFT for one in found.changes)
+        ):
+            return self._quiet(found, verdict, situation, back)
+        return await self._apply(found, situation, dataclasses.replace(back, failure=None), kitchen)
+
     async def roll_back(self, back: choosing.Candidate, kitchen: rendering.Kitchen) -> record.Reconciliation:
         """Reconcile to an earlier revision, once, with no rollback of its own."""
         try:
@@ -460,8 +450,7 @@ class _Story:
             live=situation.live,
             revision=str(prepared.revision),
             concurrency=situation.capabilities.concurrency,
-            change_timeout=self._patience(applying.CHANGE_TIMEOUT),
-            observe_timeout=self._patience(self.world.observe_timeout),
+            observe_timeout=self.world.observe_timeout,
             wait=not situation.capabilities.tells_health or self._may_undo(prepared),
         )
 
@@ -471,7 +460,7 @@ class _Story:
         rollback = self.application.policy.on_failure is application.OnFailure.ROLLBACK
         return rollback and last is not None and str(last) != str(prepared.revision)
 
-    async def _timed(self, work: Awaitable[_T], doing: str, seconds: float = _USUAL) -> _T:
+    async def _timed(self, work: Awaitable[_T], doing: str, seconds: float = 60.0) -> _T:
         return await applying.within(seconds, work, doing)
 
     @contextlib.contextmanager

@@ -7,8 +7,9 @@ import posixpath
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 
 from undrift import errors, interfaces
+from undrift.engine import passing
 from undrift.lib import canonical
-from undrift.model import application, lock, resource, source, target
+from undrift.model import application, lock, output, resource, source, target
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Kitchen:
     """What preparing needs. `config_digest` names the application's documents; `cache` may drop anything.
 
     `version` is Undrift's own: a newer one may render differently with no commit. `known` saves looking again
-    for what unchanged files refer to. `study` lets the target tell what loading has to know.
+    for what unchanged files refer to. `study` lets the target tell what loading has to know. `given` are the outputs of
+    those that the application depends on; `key` fingerprints secrets among them.
     """
 
     application: application.Application
@@ -49,10 +51,12 @@ class Kitchen:
     known: Known = dataclasses.field(default_factory=dict)
     study: Callable[[interfaces.Rendered], Awaitable[None]] | None = None
     timeout: float = 300.0
+    given: output.Given = dataclasses.field(default_factory=dict)
+    key: bytes = b""
 
     @property
     def recipe(self) -> interfaces.Recipe:
-        """What the renderer is told."""
+        """What the renderer is told, before outputs of others are filled in."""
         subject = self.application
         return interfaces.Recipe(
             subject.name, subject.namespace, subject.source.path, subject.renderer.settings
@@ -69,6 +73,7 @@ async def inputs(revision: source.Revision, kitchen: Kitchen) -> lock.InputLock:
         "facts": kitchen.facts.digest,
         "tool:undrift": kitchen.version,
         f"tool:{kitchen.application.renderer.kind}": kitchen.renderer.version(),
+        **passing.inputs(kitchen.given, kitchen.key),
     }
     return lock.InputLock({name: value for name, value in known.items() if value}, str(revision))
 
@@ -116,7 +121,7 @@ def name_inputs(found: lock.InputLock) -> str:
 async def prepare(revision: source.Revision, found: lock.InputLock, kitchen: Kitchen) -> Prepared:
     """The desired state at `revision`; from the cache when all its inputs are the same.
 
-    Raises `SourceError`, `RenderError`, `ValidationError`, each knowing the commit and its author.
+    Raises `SourceError`, `RenderError`, `ValidationError`, each knowing the commit and its author; `OutputPending`.
     """
     key = name_inputs(found)
     cached = kitchen.cache.pop(key, None)
@@ -129,15 +134,31 @@ async def prepare(revision: source.Revision, found: lock.InputLock, kitchen: Kit
     if not kitchen.renderer.self_contained:
         beside = tuple(path for path in await _digests(revision, kitchen) if path != artifact.path)
         artifact = dataclasses.replace(artifact, around=await _around(revision, beside, kitchen))
-    rendered = await kitchen.renderer.render(artifact, kitchen.recipe, kitchen.facts)
-    if kitchen.study is not None:
-        await kitchen.study(rendered)
-    desired = kitchen.provider.load(rendered, kitchen.facts, kitchen.target, kitchen.application.namespace)
-    if rendered.warnings:
-        desired = dataclasses.replace(desired, warnings=(*rendered.warnings, *desired.warnings))
+    try:
+        desired = await _cook(artifact, kitchen)
+    except errors.UndriftError as error:
+        raise passing.hide(error, kitchen.given) from None
     prepared = Prepared(revision, found, desired, beside)
     kitchen.cache[key] = prepared
     return prepared
+
+
+async def _cook(artifact: source.Artifact, kitchen: Kitchen) -> resource.DesiredState:
+    """Render and load, with the outputs of others among the facts and in the settings."""
+    subject, given = kitchen.application, kitchen.given
+    facts = passing.facts(kitchen.facts, given)
+    settings = passing.fill(kitchen.recipe.settings, given, subject.origin)
+    rendered = await kitchen.renderer.render(
+        artifact, dataclasses.replace(kitchen.recipe, settings=settings), facts
+    )
+    if kitchen.study is not None:
+        await kitchen.study(rendered)
+    desired = kitchen.provider.load(rendered, facts, kitchen.target, subject.namespace)
+    passing.check(subject, desired)
+    passing.guard(desired, given)
+    if rendered.warnings:
+        desired = dataclasses.replace(desired, warnings=(*rendered.warnings, *desired.warnings))
+    return desired
 
 
 async def _around(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from undrift import errors
+from undrift.model import output
 
 
 class Mode(enum.StrEnum):
@@ -126,13 +127,39 @@ class RendererSettings:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Share:
+    """So many of a number: a count, or a percentage of it rounded up."""
+
+    count: int = 0
+    percent: int = 0
+
+    def of(self, whole: int) -> int:
+        """The count that it is of a whole."""
+        return min(whole, self.count + -(-whole * self.percent // 100))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rollout:
+    """The order in which applications that are alike take a change.
+
+    `group` names them together. `batches` say how many have it in all after each step; the last step is all of them.
+    So many as `unavailable` may be away or unwell without holding up the others.
+    """
+
+    group: str
+    batches: tuple[Share, ...] = (Share(1), Share(percent=25))
+    unavailable: Share = Share()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Application:
     """A declared application (`kind: Application`).
 
     `name` is its identity; `moved_from` are names it had before. `takes_from` names applications whose
     resources it may take over in one step. `decommissioned` is set by the agent for an application whose
     document left Git while it still owns something. `generator` names the ApplicationGenerator that made it.
-    `account` is as whom changes are made on the target; "" is as the target's own credentials say.
+    `account` is as whom changes are made on the target; "" is as the target's own credentials say. `outputs` are what
+    it publishes for those that depend on it. `rollout` says in which order it and its like take a change.
     """
 
     name: str
@@ -153,6 +180,8 @@ class Application:
     origin: errors.Origin | None = None
     decommissioned: bool = False
     generator: str = ""
+    outputs: tuple[output.Output, ...] = ()
+    rollout: Rollout | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

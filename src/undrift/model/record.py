@@ -7,7 +7,7 @@ import enum
 from collections.abc import Mapping
 
 from undrift import errors
-from undrift.model import health, inventory, lock, plan, resource, source
+from undrift.model import health, inventory, lock, output, plan, resource, source
 
 
 class Phase(enum.StrEnum):
@@ -121,7 +121,8 @@ class Reconciliation:
 
     `revision` is the newest one seen, `applied_revision` the one whose desired state was used (the last
     good one while `held_back` is set). `seconds` maps a phase to the time it took; `beside` are the paths of
-    the source that were read beside the application's own.
+    the source that were read beside the application's own. `outputs` are what it publishes (None: nobody could look),
+    `newest` what the newest revision is made from, whatever became of it.
     """
 
     id: str
@@ -143,6 +144,8 @@ class Reconciliation:
     seconds: Mapping[Phase, float] = dataclasses.field(default_factory=dict)
     beside: tuple[str, ...] = dataclasses.field(default=(), compare=False)
     rollback: Reconciliation | None = None
+    outputs: output.Told | None = dataclasses.field(default=None, compare=False)
+    newest: lock.InputLock | None = dataclasses.field(default=None, compare=False)
 
     @property
     def drifted(self) -> bool:

@@ -33,6 +33,7 @@ _OUR_KINDS: Final = frozenset(
         "Project",
         "Source",
         "Target",
+        "TargetGroup",
     }
 )
 _MOST_LINKS: Final = 10

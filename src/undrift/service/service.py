@@ -152,11 +152,14 @@ class Service:
 
     async def plan(self, name: str) -> dict[str, Any]:
         """A plan made now by a fresh look; nothing is changed."""
-        told = await self._look(self._tenant(name))
+        known = self._tenant(name)
+        told = await self._look(known)
         if told.plan is None:
             raise told.failure.error if told.failure else errors.OrderError(f"{name} cannot be planned now")
         planned = shapes.planned(told.plan, told.verdict, told.warnings)
-        return planned | {"failure": shapes.failure(told.failure)}
+        place = self._shared.places.get(known.application.target)
+        where = shapes.situated(known.application, place.declared) if place else {}
+        return planned | where | {"failure": shapes.failure(told.failure)}
 
     async def _look(self, known: tenant.Tenant) -> record.Reconciliation:
         lease, memory = await self._held(known)

@@ -29,10 +29,13 @@ _COMMITTED = frozenset({"config", "source"})
 _DIGITS = 12
 
 
-def plan(found: Mapping[str, Any], *, text: bool) -> Iterator[str]:
-    """A plan: what it comes to, its changes (with `text` as diffs), what is left alone, noticed, what stops it."""
+def plan(found: Mapping[str, Any], *, text: bool, placed: bool = False) -> Iterator[str]:
+    """A plan: what it comes to, its changes (with `text` as diffs), what is left alone, noticed, what stops it.
+
+    `placed` names the target, too.
+    """
     waves: Sequence[Sequence[Mapping[str, Any]]] = found["waves"]
-    yield _headline(found, waves)
+    yield _headline(found, waves, placed=placed)
     if waves:
         yield from inputs(found)
     for number, wave in enumerate(waves, start=1):
@@ -58,7 +61,7 @@ def plan(found: Mapping[str, Any], *, text: bool) -> Iterator[str]:
         yield f"digest {found['digest']}" + (f", approved by {approved}" if approved else "")
 
 
-def _headline(found: Mapping[str, Any], waves: Sequence[Sequence[Mapping[str, Any]]]) -> str:
+def _headline(found: Mapping[str, Any], waves: Sequence[Sequence[Mapping[str, Any]]], *, placed: bool) -> str:
     changes = [one for wave in waves for one in wave]
     counts = {action: sum(1 for one in changes if one["action"] == action) for action in SYMBOLS}
     told = ", ".join(f"{count} to {action}" for action, count in counts.items() if count)
@@ -66,6 +69,8 @@ def _headline(found: Mapping[str, Any], waves: Sequence[Sequence[Mapping[str, An
     revision = telling.short(found.get("revision"))
     where = f" at {revision}" if revision else ""
     name = telling.style(found["application"], bold=True)
+    if placed and found.get("target"):
+        name += f" on {found['target']} ({found['provider']})"
     return f"{name}{where}: {told or idle}, {found['unchanged']} unchanged"
 
 

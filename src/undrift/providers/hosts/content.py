@@ -9,7 +9,7 @@ from typing import Any
 
 from undrift import errors, interfaces
 from undrift.lib import paths, words
-from undrift.model import secret, source
+from undrift.model import output, secret, source
 from undrift.providers.hosts import documents, templates
 
 _MOST_LINKS = 10
@@ -96,8 +96,11 @@ class Library:
             raise errors.TemplateInvalid(f"the template {name} is not UTF-8 text", origin=origin) from None
         folder = posixpath.dirname(origin.file)
         place = errors.Origin(self._place(folder, name))
+        facts = variables.get("facts", {})
+        before = output.secrets_read(facts)
         filled = templates.fill(text, variables, place)
-        return Content(_bytes(filled), template.hidden or hidden, template.executable)
+        hidden = hidden or template.hidden or output.secrets_read(facts) != before
+        return Content(_bytes(filled), hidden, template.executable)
 
     def _place(self, folder: str, name: str) -> str:
         """Where a template is in Git, as well as it can be told: manifests usually lie at the top."""

@@ -19,7 +19,7 @@ import orjson
 
 from undrift import errors
 from undrift.model import health, inventory, resource
-from undrift.providers.kubernetes import expressions, judging, marks, owned, shaping
+from undrift.providers.kubernetes import expressions, judging, marks, owned, shaping, telling
 
 _REMEMBERED: Final = 10_000
 _LEVEL: Final = 1
@@ -75,6 +75,7 @@ class Mirror:
         self._owners: dict[tuple[str, str], set[resource.ResourceId]] = {}
         self._gone: collections.OrderedDict[resource.ResourceId, int] = collections.OrderedDict()
         self._writing: set[resource.ResourceId] = set()
+        self._shown: dict[resource.ResourceId, tuple[tuple[str, ...], bytes]] = {}
         self._held: set[resource.ResourceId] = set()
         self._listeners: set[asyncio.Queue[_News]] = set()
         self._key = secrets.token_bytes(32)
@@ -106,7 +107,20 @@ class Mirror:
         seen = self.look_at(rid, data)
         if marks.LABEL in (metadata.get("labels") or {}) and self._gone.get(rid, -1) < version:
             self._put(seen, before)
+            self._look_at_shown(rid, data)
         return seen
+
+    def show(self, rid: resource.ResourceId, paths: Collection[str], data: Mapping[str, Any]) -> None:
+        """Somebody is shown some fields of a resource: a change of them is told from now on."""
+        self._shown[rid] = tuple(paths), telling.digest(data, paths, self._key)
+
+    def _look_at_shown(self, rid: resource.ResourceId, data: Mapping[str, Any]) -> None:
+        shown = self._shown.get(rid)
+        if shown is not None:
+            found = telling.digest(data, shown[0], self._key)
+            if found != shown[1]:
+                self._shown[rid] = shown[0], found
+                self._tell(rid)
 
     @contextlib.contextmanager
     def writing(self, rid: resource.ResourceId) -> Iterator[None]:
@@ -168,6 +182,7 @@ class Mirror:
         self._bury(rid, version)
         if before is not None and before.version <= version:
             del self._seen[rid]
+            self._shown.pop(rid, None)
             self._unlist(before)
             self._tell(rid)
 

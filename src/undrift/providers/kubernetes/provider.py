@@ -28,6 +28,7 @@ from undrift.providers.kubernetes import (
     previewing,
     settings,
     surveying,
+    telling,
 )
 
 _CONCURRENCY = 8
@@ -226,6 +227,18 @@ class KubernetesSession:
                 yield frozenset(one for one in found if isinstance(one, resource.ResourceId))
         finally:
             mirror.stop(hints)
+
+    async def tell(
+        self, wanted: Mapping[resource.ResourceId, Collection[str]]
+    ) -> Mapping[resource.ResourceId, resource.Fields]:
+        """See `interfaces.Teller`: one request each, since the mirror keeps no more than it has to."""
+        found: dict[resource.ResourceId, resource.Fields] = {}
+        for rid, paths in wanted.items():
+            data = await self._cluster.find(rid)
+            if data is not None:
+                self._cluster.mirror.show(rid, paths, data)
+                found[rid] = telling.whole(rid, data)
+        return found
 
     async def survey(self, scope: str) -> finding.Survey:
         """See `interfaces.Surveyor`: a namespace."""
