@@ -485,6 +485,12 @@ class HostUntrusted(TargetError):
     waiting_helps = True
 
 
+class PlanInexact(TargetError):
+    """A plan is only as exact as the dry run of the tool that made it."""
+
+    code = "UD513"
+
+
 # --- UD6xx ---------------------------------------------------------------------------------------------
 
 
@@ -618,6 +624,13 @@ class RolloutStopped(GuardError):
     """A target did not take the change well, or too many are away: the others keep what they have."""
 
     code = "UD620"
+    waiting_helps = True
+
+
+class DependentsRemain(GuardError):
+    """An application leaves, and others that depend on it are still there: those go first."""
+
+    code = "UD621"
     waiting_helps = True
 
 

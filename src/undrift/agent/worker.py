@@ -154,6 +154,7 @@ class Worker:
             now=shared.clock.now(),
             contested=known.heals.contested(shared.clock.now()),
             members=await self._peering.members(known),
+            dependents=await self._peering.dependents(known),
         )
 
     async def _settle(

@@ -200,6 +200,18 @@ def _dependencies(considered: Considered) -> Iterator[errors.GuardError]:
         )
 
 
+def _dependents(considered: Considered) -> Iterator[errors.GuardError]:
+    """What came first leaves last."""
+    subject = considered.application
+    for name in sorted(considered.surroundings.dependents):
+        yield errors.DependentsRemain(
+            f"{subject.name} stays until {name} is gone",
+            origin=subject.origin,
+            why=f"{name} depends on it",
+            hint=f"see `undrift status {name}`",
+        )
+
+
 def _rollout(considered: Considered) -> Iterator[errors.GuardError]:
     """Drift is repaired at any time; what all of its like are to take, one takes when it is its turn."""
     subject, changes = considered.application, considered.plan.changes
@@ -280,6 +292,7 @@ _ALWAYS: tuple[_Guard, ...] = (
     _contested,
     _windows,
     _dependencies,
+    _dependents,
     _rollout,
 )
 _UNTIL_APPROVED: tuple[_Guard, ...] = (_memory_lost, _deletions, _doubts, _approval)

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import dataclasses
 from collections.abc import Awaitable, Collection, Iterator
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from undrift import errors
 from undrift.engine import (
@@ -32,6 +32,8 @@ from undrift.engine import (
 from undrift.model import application, health, inventory, lock, plan, record, resource, source, target
 
 _T = TypeVar("_T")
+_USUAL: Final = 60.0
+
 Subject = briefing.Subject
 World = briefing.World
 Exclusive = briefing.Exclusive
@@ -265,7 +267,11 @@ class _Story:
 
     async def _look(self, ids: Collection[resource.ResourceId]) -> resource.LiveState:
         look = self.world.session.observe(ids, self.owner)
-        return await self._timed(look, "looking at the target", self.world.observe_timeout)
+        return await self._timed(look, "looking at the target", self._patience(self.world.observe_timeout))
+
+    def _patience(self, usual: float) -> float:
+        """Seconds for one look or change, longer where such a target needs it."""
+        return max(usual, self.world.provider.capabilities(self.world.target).patience)
 
     async def _settled(self, situation: plan.Situation) -> plan.Situation:
         """The situation with the inventory that the marks on the target amount to, remembered."""
@@ -281,7 +287,9 @@ class _Story:
     async def _plan(self, situation: plan.Situation) -> plan.Plan:
         with self._in(record.Phase.PREVIEW):
             previews = await self._timed(
-                self.world.session.preview(situation), "asking the target for a preview"
+                self.world.session.preview(situation),
+                "asking the target for a preview",
+                self._patience(_USUAL),
             )
         self.noticed = previews.warnings
         with self._in(record.Phase.PLAN):
@@ -450,7 +458,8 @@ class _Story:
             live=situation.live,
             revision=str(prepared.revision),
             concurrency=situation.capabilities.concurrency,
-            observe_timeout=self.world.observe_timeout,
+            change_timeout=self._patience(applying.CHANGE_TIMEOUT),
+            observe_timeout=self._patience(self.world.observe_timeout),
             wait=not situation.capabilities.tells_health or self._may_undo(prepared),
         )
 
@@ -460,7 +469,7 @@ class _Story:
         rollback = self.application.policy.on_failure is application.OnFailure.ROLLBACK
         return rollback and last is not None and str(last) != str(prepared.revision)
 
-    async def _timed(self, work: Awaitable[_T], doing: str, seconds: float = 60.0) -> _T:
+    async def _timed(self, work: Awaitable[_T], doing: str, seconds: float = _USUAL) -> _T:
         return await applying.within(seconds, work, doing)
 
     @contextlib.contextmanager
