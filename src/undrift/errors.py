@@ -485,6 +485,12 @@ class HostUntrusted(TargetError):
     waiting_helps = True
 
 
+class ChangePutBack(TargetError):
+    """What was applied did not work on the target, and what was there before was put back."""
+
+    code = "UD512"
+
+
 class PlanInexact(TargetError):
     """A plan is only as exact as the dry run of the tool that made it."""
 

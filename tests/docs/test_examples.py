@@ -18,7 +18,7 @@ from undrift.cli import main
 from undrift.config import reading as config_reading
 from undrift.lib import yaml
 from undrift.model import source
-from undrift.providers.hosts import documents as hosts
+from undrift.providers.hosts import form as hosts
 
 PAGES = sorted(str(path.relative_to(pages.DOCS)) for path in pages.DOCS.rglob("*.md"))
 _COMMAND = re.compile(r"^\s*(?:\$ )?((?:[A-Z_]+=\S+ )*undrift [a-z].*)$")

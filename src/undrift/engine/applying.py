@@ -278,11 +278,13 @@ def _skipped(
 
 
 def _first_error(results: Sequence[plan.ChangeResult]) -> errors.UndriftError | None:
+    """What went wrong, all of it; what was refused comes before what merely did not last because of that."""
     found = [
         result.error or errors.TargetError(f"{result.change.id} was not applied")
         for result in results
         if result.outcome in (plan.Outcome.FAILED, plan.Outcome.UNKNOWN)
     ]
+    found.sort(key=lambda error: isinstance(error, errors.VerifyFailed))
     return errors.gather(found) if found else None
 
 

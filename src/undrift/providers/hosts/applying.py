@@ -3,30 +3,53 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from undrift import errors
 from undrift.model import inventory, plan, resource, secret
-from undrift.providers.hosts import book, kinds, managing, marks, observing, running, shaping, transport
+from undrift.providers.hosts import (
+    book,
+    kinds,
+    managing,
+    marks,
+    observing,
+    restoring,
+    running,
+    serving,
+    shaping,
+    transport,
+)
+from undrift.providers.hosts.system import checking, downloads, facilities, facility
 
-_AT_ONCE: Final = frozenset({kinds.SERVICE, kinds.COMMAND})
+_AT_ONCE: Final = frozenset({kinds.SERVICE, kinds.COMMAND, kinds.UNIT})
 """Kinds whose marks are written at once: doing the same again would be felt."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Applier:
-    """Changes a host through its transport and its service managers."""
+    """Changes a host through its transport and its service managers.
+
+    `real` turns a manifest's path into the machine's; `wave` are the changes that were announced last. What is not
+    at a path of its own is changed in `turn`: package managers, lists of users and shared files stand one at a time.
+    """
 
     host: transport.Transport
     book: book.Book
     services: managing.Services
     observer: observing.Observer
+    keepsakes: restoring.Keepsakes
+    real: Callable[[str], str] = str
+    wave: dict[resource.ResourceId, plan.Change] = dataclasses.field(default_factory=dict)
+    turn: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
 
     async def intend(self, changes: Sequence[plan.Change], owner: inventory.Owner, revision: str) -> None:
         """Write marks ahead of a wave, all at once."""
+        self.wave.clear()
+        self.wave.update((change.id, change) for change in changes)
         for change in changes:
             self._intend(change, owner, revision)
         try:
@@ -38,8 +61,10 @@ class Applier:
 
     async def apply(self, change: plan.Change, owner: inventory.Owner, revision: str) -> None:
         """See `interfaces.Session`."""
+        alone = self.turn if change.id.kind not in kinds.AT_PATHS else contextlib.nullcontext()
         try:
-            notes = await self._carry_out(change, owner)
+            async with alone:
+                notes = await self._carry_out(change, owner)
         except errors.OutcomeUnknown:
             raise
         except errors.UndriftError as error:
@@ -135,35 +160,126 @@ class Applier:
         self, wanted: resource.Resource, live: resource.Fields | None, owner: inventory.Owner
     ) -> Mapping[str, Any]:
         if wanted.id.kind == kinds.SERVICE:
-            await self.services.put(wanted.id.name, wanted.fields, live)
-            return kinds.keep(wanted.fields)
+            return await serving.Server(self.services, self.keepsakes).put(wanted, live, owner)
         if wanted.id.kind == kinds.COMMAND:
             await running.run(self.host, wanted)
             return kinds.keep(wanted.fields)
-        made = await (self._put(wanted, live) if live is not None else self._place(wanted))
-        if made:
-            self.book.note_folders(owner, frozenset(made), frozenset())
+        if wanted.id.kind in facilities.SERVING:
+            return await self._provide(wanted, live, owner)
+        careful = any(wanted.settings.get(name) for name in ("check", "keep", "url"))
+        made = await (
+            self._put(wanted, live, owner) if careful or live is not None else self._place(wanted, owner)
+        )
+        own = frozenset(path for path in made if not self.keepsakes.is_own(path))
+        if own:
+            self.book.note_folders(owner, own, frozenset())
         return {}
 
-    async def _place(self, wanted: resource.Resource) -> Sequence[str]:
+    async def _provide(
+        self, wanted: resource.Resource, live: resource.Fields | None, owner: inventory.Owner
+    ) -> Mapping[str, Any]:
+        """Have the facility of its kind make it; what was kept of it stays, with what comes new."""
+        change = self.wave.get(wanted.id)
+        taken = change is not None and change.action is plan.Action.ADOPT
+        notes = self._notes(wanted.id, owner)
+        order = facility.Order(
+            wanted,
+            live,
+            self._beside(wanted),
+            notes,
+            adopted=taken and change is not None and not change.from_owner,
+        )
+        return {**notes, **await facilities.SERVING[wanted.id.kind].put(self.host, order)}
+
+    def _notes(self, rid: resource.ResourceId, owner: inventory.Owner) -> Mapping[str, Any]:
+        """What was kept of it by us, else by whom it is taken over from."""
+        own = self.book.record(owner, rid)
+        if own is not None and own.made is not None:
+            return own.notes
+        return next((each.notes for each in self.book.records(rid) if each.made is not None), {})
+
+    def _beside(self, wanted: resource.Resource) -> list[resource.Resource]:
+        """What else of its kind, and in the same way, is made in this wave."""
+        return [
+            other.desired
+            for other in self.wave.values()
+            if other.desired is not None
+            and other.action is plan.Action.CREATE
+            and other.id != wanted.id
+            and other.id.kind == wanted.id.kind
+            and other.desired.settings == wanted.settings
+        ]
+
+    async def _place(self, wanted: resource.Resource, owner: inventory.Owner) -> Sequence[str]:
         """Make it where nothing is. That is not looked for before: the step itself fails where something is."""
         if wanted.id.kind == kinds.BLOCK:
-            return await self._put(wanted, None)
+            return await self._put(wanted, None, owner)
         try:
             return await self.host.change(shaping.make(wanted, None, None))
         except errors.ChangeConflict:
-            _vacant(wanted.id, (await self.observer.see([wanted.id])).get(kinds.path_of(wanted.id)))
+            seen = (await self.observer.see([wanted.id])).get(kinds.path_of(wanted.id))
+            if wanted.adopt and seen is not None:
+                # What an earlier change brought along (a package its own settings) is taken over as was asked for.
+                found = shaping.fields_of(wanted.id, seen, hidden=False) or {}
+                return await self._put(wanted, found, owner)
+            _vacant(wanted.id, seen)
             raise
 
-    async def _put(self, wanted: resource.Resource, live: resource.Fields | None) -> Sequence[str]:
-        seen = (await self.observer.see([wanted.id])).get(kinds.path_of(wanted.id))
-        return await self.host.change(shaping.make(wanted, live, seen))
+    async def _put(
+        self, wanted: resource.Resource, live: resource.Fields | None, owner: inventory.Owner
+    ) -> Sequence[str]:
+        path, check = kinds.path_of(wanted.id), tuple(wanted.settings.get("check") or ())
+        careful = bool(check or wanted.settings.get("keep"))
+        need = shaping.need(wanted.id) | (transport.Need.CONTENT if careful else transport.Need.NOTHING)
+        seen = (await self.host.look({path: need})).get(path)
+        if live is None and seen is not None and wanted.id.kind != kinds.BLOCK:
+            if not wanted.adopt:
+                _vacant(wanted.id, seen)
+            live = shaping.fields_of(wanted.id, seen, hidden=False)
+        if downloads.is_download(wanted) and (live is None or live.get("digest") != wanted.fields["digest"]):
+            return await downloads.fetch(self.host, wanted, self.real, replace=live is not None)
+        steps = list(shaping.make(wanted, live, seen))
+        content = next((step.content for step in steps if isinstance(step, transport.Write)), None)
+        if content is None or not careful:
+            return await self.host.change(steps)
+        if check and checking.takes_path(check):
+            await checking.before(self.host, wanted, path, content, check, real=self.real)
+        kept = await self.keepsakes.steps(wanted.id, seen, owner) if self._is_new(wanted) else []
+        made = await self.host.change([*kept, *steps])
+        if check and not checking.takes_path(check):
+            await self._check_all(wanted, seen, check)
+        return made
+
+    def _is_new(self, wanted: resource.Resource) -> bool:
+        """Whether what is there now has proven itself: what somebody did by hand has not."""
+        change = self.wave.get(wanted.id)
+        keep = bool(wanted.settings.get("keep"))
+        return keep and (change is None or change.reason is not plan.Reason.DRIFT)
+
+    async def _check_all(
+        self, wanted: resource.Resource, seen: transport.Seen | None, check: Sequence[str]
+    ) -> None:
+        """Check everything as it lies there with the new content in it; refused, the former comes back."""
+        try:
+            await checking.after(self.host, wanted, check)
+        except errors.ChangeRefused:
+            path = kinds.path_of(wanted.id)
+            back: transport.Step = transport.Remove(path, transport.Sort.FILE)
+            if seen is not None and seen.content is not None:
+                access = transport.Attributes(seen.mode, seen.owner, seen.group)
+                back = transport.Write(path, seen.content, access, replace=True)
+            await self.host.change([back])
+            await self.keepsakes.forget([wanted.id])
+            raise
 
     async def _unmake(self, live: resource.LiveResource, owner: inventory.Owner) -> None:
         if live.id.kind == kinds.COMMAND:
             return
         if live.id.kind == kinds.SERVICE:
             await self.services.remove(live.id.name, str(live.fields["manager"]))
+            return
+        if live.id.kind in facilities.SERVING:
+            await self._withdraw_from(live, owner)
             return
         found = await self.observer.fields(live.id)
         if found is None or shaping.IS in found:
@@ -176,6 +292,16 @@ class Applier:
         seen = await self.host.look({path: need})
         await self.host.change(shaping.unmake(live.id, seen.get(path)))
         await self._tidy(path, owner)
+
+    async def _withdraw_from(self, live: resource.LiveResource, owner: inventory.Owner) -> None:
+        """Have the facility of its kind take it away."""
+        beside = frozenset(
+            other.id
+            for other in self.wave.values()
+            if other.desired is None and other.id.kind == live.id.kind and other.id != live.id
+        )
+        leave = facility.Leave(live.id, live.fields, self._notes(live.id, owner), beside)
+        await facilities.SERVING[live.id.kind].remove(self.host, leave)
 
     async def _tidy(self, path: str, owner: inventory.Owner) -> None:
         """Remove parent folders that were made on the way and hold nothing any more."""

@@ -8,15 +8,18 @@ from undrift import errors
 from undrift.lib import textdiff
 from undrift.model import plan, resource, secret
 from undrift.providers.hosts import blocks, kinds, shaping, transport
+from undrift.providers.hosts.system import facilities
 
 _LONGEST: Final = 1 << 20
 _SECRET: Final = "*** (secret, changed)\n"  # noqa: S105 - what stands there instead
-_WITH_TEXT: Final = frozenset({kinds.FILE, kinds.BLOCK})
+_WITH_TEXT: Final = frozenset({kinds.FILE, kinds.BLOCK, kinds.UNIT, kinds.DROP_IN, kinds.SUDOERS})
 
 
 async def describe(change: plan.Change, host: transport.Transport) -> str:
     """The change as a diff; "" where its fields say it all. Reads, never raises."""
     if change.id.kind not in _WITH_TEXT or change.action in {plan.Action.MARK, plan.Action.RELEASE}:
+        return ""
+    if change.desired is not None and "content" not in change.desired.settings:
         return ""
     if _is_secret(change):
         return _SECRET if _changes_content(change) else ""
@@ -45,14 +48,14 @@ def _changes_content(change: plan.Change) -> bool:
 
 async def _before(rid: resource.ResourceId, host: transport.Transport) -> bytes | int | None:
     """What is there now: content, its size where it is too long to show, None where there is none."""
-    path = kinds.path_of(rid)
+    path = kinds.path_of(rid) or facilities.SERVING[rid.kind].path_of(rid)
     seen = (await host.look({path: transport.Need.NOTHING})).get(path)
     if seen is None or seen.sort is not transport.Sort.FILE:
         return None
     if seen.size > _LONGEST:
         return seen.size
     content = (await host.look({path: transport.Need.CONTENT}))[path].content
-    if rid.kind == kinds.FILE or content is None:
+    if rid.kind != kinds.BLOCK or content is None:
         return content
     found = blocks.find(shaping.text_of(content), shaping.block_name(rid))
     return None if found is None else found.lines.encode("utf-8", "surrogateescape")

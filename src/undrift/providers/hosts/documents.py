@@ -1,4 +1,4 @@
-"""The form of a manifest: `apiVersion: undrift.dev/hosts/v1`, `kind: Host`."""
+"""The parts of a manifest: its values and the lists of files, services and commands."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from pydantic import alias_generators
 
 from undrift.lib import durations
 
-API_VERSION: Final = "undrift.dev/hosts/v1"
-KIND: Final = "Host"
 _MODE: Final = re.compile(r"0[0-7]{3,4}")
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.@-]{0,62}[A-Za-z0-9])?")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -139,7 +137,9 @@ class Filled(Part):
 
 
 class File(Owned, Filled):
-    """A file."""
+    """A file; `check` has to accept its content before it goes live."""
+
+    check: Command | None = None
 
 
 class Directory(Owned):
@@ -161,6 +161,7 @@ class Block(Item, Filled):
     path: Path
     name: Name
     comment: Word = "#"
+    check: Command | None = None
 
 
 class Archive(Item):
@@ -208,32 +209,3 @@ class Once(Item):
     environment: dict[Variable, Value] = pydantic.Field(default_factory=dict)
     run_again: Value = ""
     timeout: Duration = 60.0
-
-
-class Spec(Part):
-    """Everything that is declared; `vars` are for templates."""
-
-    vars: dict[Variable, Any] = pydantic.Field(default_factory=dict)
-    files: tuple[File, ...] = ()
-    directories: tuple[Directory, ...] = ()
-    links: tuple[Link, ...] = ()
-    blocks: tuple[Block, ...] = ()
-    archives: tuple[Archive, ...] = ()
-    services: tuple[Service, ...] = ()
-    commands: tuple[Once, ...] = ()
-
-
-class Metadata(Part):
-    """Words for people; no part of any identity."""
-
-    name: Word | None = None
-    labels: dict[Word, Text] = pydantic.Field(default_factory=dict)
-
-
-class Host(Part):
-    """One manifest."""
-
-    api_version: Literal["undrift.dev/hosts/v1"]
-    kind: Literal["Host"]
-    metadata: Metadata = Metadata()
-    spec: Spec

@@ -15,9 +15,29 @@ LINK: Final = "Link"
 BLOCK: Final = "Block"
 SERVICE: Final = "Service"
 COMMAND: Final = "Command"
-ORDER: Final = (DIRECTORY, FILE, LINK, BLOCK, COMMAND, SERVICE)
-"""In which they are made; what is in an archive is files, directories and links."""
-INSTANT: Final = frozenset({DIRECTORY, FILE, LINK, BLOCK})
+HOSTNAME: Final = "Hostname"
+TIME_ZONE: Final = "TimeZone"
+MODULE: Final = "KernelModule"
+SYSCTL: Final = "Sysctl"
+REPOSITORY: Final = "Repository"
+PACKAGE: Final = "Package"
+GROUP: Final = "Group"
+USER: Final = "User"
+KEYS: Final = "AuthorizedKeys"
+SUDOERS: Final = "Sudoers"
+MOUNT: Final = "Mount"
+LINE: Final = "Line"
+CRON: Final = "Cron"
+FIREWALL: Final = "Firewall"
+DROP_IN: Final = "DropIn"
+UNIT: Final = "Unit"
+_FIRST: Final = (
+    *(HOSTNAME, TIME_ZONE, REPOSITORY, PACKAGE, MODULE, SYSCTL, GROUP, USER, MOUNT),
+    *(DIRECTORY, FILE, LINK, BLOCK, LINE, KEYS, SUDOERS, CRON, DROP_IN),
+)
+ORDER: Final = (*_FIRST, FIREWALL, COMMAND, UNIT, SERVICE)
+"""In which they are made: packages bring users and files along. What is in an archive is files, directories and links."""
+INSTANT: Final = frozenset({*_FIRST, FIREWALL})
 """What is done when it is written."""
 AT_PATHS: Final = frozenset({FILE, DIRECTORY, LINK})
 """What takes a path for itself."""
@@ -28,11 +48,31 @@ def block_id(path: str, name: str) -> resource.ResourceId:
     return resource.ResourceId.of(BLOCK, f"{path}#{name}")
 
 
+def line_id(path: str, name: str) -> resource.ResourceId:
+    """The id of a line: the file it is in, and what we call it there."""
+    return resource.ResourceId.of(LINE, f"{path}#{name}")
+
+
 def path_of(rid: resource.ResourceId) -> str:
     """Where a resource is; "" for what has no path."""
-    if rid.kind == BLOCK:
+    if rid.kind in {BLOCK, LINE}:
         return rid.name.rpartition("#")[0]
     return rid.name if rid.kind in AT_PATHS else ""
+
+
+_SHARED: Final = {
+    **dict.fromkeys((SERVICE, UNIT, DROP_IN, FIREWALL), "services"),
+    **dict.fromkeys((PACKAGE, REPOSITORY), "packages"),
+    **dict.fromkeys((USER, GROUP), "accounts"),
+    MOUNT: "mounts",
+}
+
+
+def scope_of(rid: resource.ResourceId) -> str:
+    """What a resource shares with others of the machine, and only one may change at a time; "" for nothing."""
+    if rid.kind in {BLOCK, LINE}:
+        return path_of(rid)
+    return f"AuthorizedKeys/{rid.name.partition('#')[0]}" if rid.kind == KEYS else _SHARED.get(rid.kind, "")
 
 
 def parent_of(rid: resource.ResourceId) -> resource.ResourceId:

@@ -132,6 +132,6 @@ def _moved(rid: resource.ResourceId, written: str | None) -> resource.ResourceId
         return None
     if rid.kind in kinds.AT_PATHS:
         return resource.ResourceId.of(rid.kind, "/" + posixpath.normpath(written).lstrip("/"))
-    if rid.kind == kinds.BLOCK and "#" not in written:
-        return kinds.block_id(kinds.path_of(rid), written)
+    if rid.kind in {kinds.BLOCK, kinds.LINE} and "#" not in written:
+        return resource.ResourceId.of(rid.kind, f"{kinds.path_of(rid)}#{written}")
     return resource.ResourceId.of(rid.kind, written)

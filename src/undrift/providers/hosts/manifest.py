@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import pydantic
+from pydantic import alias_generators
 
 from undrift import errors, interfaces
 from undrift.lib import words
 from undrift.model import resource, target
-from undrift.providers.hosts import content, documents, explaining, kinds, loading, running, settings, trees
+from undrift.providers.hosts import content, explaining, form, kinds, loading, running, settings, trees
+from undrift.providers.hosts.system import declaring
 
 _READERS: Final[Mapping[str, Callable[[loading.Reading, Any, errors.Origin], None]]] = {
+    **declaring.READERS,
     "directories": trees.add_directory,
     "archives": trees.add_archive,
     "files": trees.add_file,
@@ -30,7 +33,7 @@ def load(
 ) -> resource.DesiredState:
     """The desired state of a host. Raises `ValidationError`s, several at once."""
     draft = loading.Draft(place, content.Library(rendered))
-    read: list[tuple[loading.Reading, documents.Host]] = []
+    read: list[tuple[loading.Reading, form.Host]] = []
     for document in rendered.documents:
         host = _parse(document, draft)
         if host is not None:
@@ -38,8 +41,9 @@ def load(
             read.append((loading.Reading(draft, document, variables), host))
     for name, reader in _READERS.items():
         for reading, host in read:
-            for index, item in enumerate(getattr(host.spec, name)):
-                _take(reading, reader, item, ("spec", name, index))
+            for index, item in enumerate(host.spec.entries(name)):
+                _take(reading, reader, item, ("spec", alias_generators.to_camel(name), index))
+    declaring.connect(draft)
     running.resolve_triggers(draft)
     _resolve_edges(draft)
     if draft.wrong:
@@ -47,24 +51,24 @@ def load(
     return resource.DesiredState({rid: _with_parent(one, draft.found) for rid, one in draft.found.items()})
 
 
-def _parse(document: interfaces.Document, draft: loading.Draft) -> documents.Host | None:
+def _parse(document: interfaces.Document, draft: loading.Draft) -> form.Host | None:
     told = document.data if isinstance(document.data, Mapping) else {}
     version, kind = told.get("apiVersion"), told.get("kind")
-    if version != documents.API_VERSION or kind != documents.KIND:
+    if version != form.API_VERSION or kind != form.KIND:
         draft.wrong.append(
             errors.ResourceInvalid(
                 "this is not a manifest of a host",
                 origin=explaining.origin(document, ("apiVersion",)),
                 why=f"it is {kind or 'no kind'} of {version or 'no apiVersion'}",
-                hint=f"write apiVersion: {documents.API_VERSION} and kind: {documents.KIND}, or move the file "
+                hint=f"write apiVersion: {form.API_VERSION} and kind: {form.KIND}, or move the file "
                 "to files/",
             )
         )
         return None
     try:
-        return documents.Host.model_validate(document.data)
+        return form.Host.model_validate(document.data)
     except pydantic.ValidationError as error:
-        draft.wrong.extend(explaining.explain(error, documents.Host, document))
+        draft.wrong.extend(explaining.explain(error, form.Host, document))
         return None
 
 
@@ -127,7 +131,7 @@ def _unknown(text: str, pending: loading.Pending, draft: loading.Draft) -> error
 def _with_parent(
     one: resource.Resource, found: Mapping[resource.ResourceId, resource.Resource]
 ) -> resource.Resource:
-    """With an edge to the nearest declared directory around it; a block needs its file, too."""
+    """With an edge to the nearest declared directory around it; a block or a line needs its file, too."""
     path = kinds.path_of(one.id)
     if not path or path == "/":
         return one

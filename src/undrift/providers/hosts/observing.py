@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from undrift import errors
+from undrift.lib import process
 from undrift.model import health, inventory, resource
 from undrift.providers.hosts import book, kinds, managing, marks, shaping, transport
+from undrift.providers.hosts import health as health_of
+from undrift.providers.hosts.system import facilities, facility
 
 
 class Observer:
@@ -27,25 +30,94 @@ class Observer:
         """See `interfaces.Session`."""
         await asyncio.to_thread(self._ready, owner)
         wanted = {*ids, *self._book.owned(owner)}
-        seen = await self.see(wanted)
-        services = [rid.name for rid in wanted if rid.kind == kinds.SERVICE]
-        units = await self._services.look(services, self._kept(services)) if services else {}
-        judged = await self._services.judge(units) if units else {}
+        told = await self._survey(wanted, self._book.question())
+        if told.moved:
+            # Others have written marks, or we know none yet: what they name is looked at, too.
+            self._book.refresh(owner)
+            wanted = {*ids, *self._book.owned(owner)}
+            told = await self._survey(wanted)
+        judged = await self._services.judge(told.units) if told.units else {}
         found: dict[resource.ResourceId, resource.LiveResource] = {}
         for rid in wanted:
             records = self._book.records(rid)
             if rid.kind == kinds.SERVICE:
-                unit = units.get(rid.name)
+                unit = told.units.get(rid.name)
                 one = self._live(rid, unit.fields, records, judged[rid.name]) if unit is not None else None
             elif rid.kind == kinds.COMMAND:
                 ran = _ran(records)
                 one = self._live(rid, ran, records, health.HEALTHY) if ran is not None else None
+            elif rid.kind in facilities.SERVING:
+                known = told.known.get(rid)
+                one = self._live(rid, known.fields, records, known.health) if known is not None else None
             else:
-                one = self._at_path(rid, seen.get(kinds.path_of(rid)), records)
+                one = self._at_path(rid, told.seen.get(kinds.path_of(rid)), records)
             if one is not None:
                 found[rid] = one
         self._left = self._leftovers(wanted, found, frozenset(ids), owner)
         return resource.LiveState(found)
+
+    async def _survey(
+        self, ids: Collection[resource.ResourceId], first: transport.Question | None = None
+    ) -> _Told:
+        """Everything about these resources, and whether marks moved (`first` asks), in one round trip."""
+        names = [rid.name for rid in ids if rid.kind == kinds.SERVICE]
+        served = _by_facility(ids)
+        needs = _needs(ids)
+        asked = [first] if first is not None else []
+        wants = self._services.wants(names) if names else ()
+        questions = {one: one.question(own) for one, own in served.items()}
+        for paths in (*(each.needs for each in wants), *(one.needs(own) for one, own in served.items())):
+            for path, need in paths.items():
+                needs[path] = needs.get(path, transport.Need.NOTHING) | need
+        asked += [each.question for each in wants if each.question is not None]
+        asked += [question for question in questions.values() if question is not None]
+        seen, answers = await self._ask(ids, needs, asked)
+        answered = iter(answers)
+        moved = self._book.learn(next(answered)) if first is not None else False
+        units: Mapping[str, health_of.Unit] = {}
+        if names:
+            notes = self._kept(names)
+            told = [
+                managing.Told(seen, next(answered) if each.question is not None else None, notes)
+                for each in wants
+            ]
+            units = await self._services.know(names, told)
+        known: dict[resource.ResourceId, facility.Known] = {}
+        for one, own in served.items():
+            done = next(answered) if questions[one] is not None else None
+            known |= self._answered(one, own, seen, done)
+        return _Told(seen, units, known, moved)
+
+    async def _ask(
+        self,
+        ids: Collection[resource.ResourceId],
+        needs: Mapping[str, transport.Need],
+        asked: Sequence[transport.Question],
+    ) -> tuple[Mapping[str, transport.Seen], Sequence[process.Completed]]:
+        if not needs and not asked:
+            return {}, ()
+        try:
+            if not asked:
+                return await self._host.look(needs), ()
+            return await self._host.survey(needs, asked)
+        except errors.TargetError as error:
+            error.about = next((str(rid) for rid in ids if kinds.path_of(rid) == error.about), error.about)
+            raise
+
+    def _answered(
+        self,
+        one: facility.Facility,
+        ids: Collection[resource.ResourceId],
+        seen: Mapping[str, transport.Seen],
+        done: process.Completed | None,
+    ) -> Mapping[resource.ResourceId, facility.Known]:
+        """What a facility makes of what was found. What there always is exists once one of us has set it."""
+        records = {rid: self._book.records(rid) for rid in ids}
+        made = {rid: found for rid, found in records.items() if any(each.made is not None for each in found)}
+        notes = {rid: found[0].notes for rid, found in made.items()}
+        hidden = frozenset(rid for rid, found in records.items() if _hidden(found))
+        known = one.answer(ids, facility.Told(seen, done, notes, hidden))
+        return {rid: each for rid, each in known.items() if rid.kind not in facilities.EVER or rid in made}
 
     def _leftovers(
         self,
@@ -89,27 +161,20 @@ class Observer:
 
     async def see(self, ids: Collection[resource.ResourceId]) -> Mapping[str, transport.Seen]:
         """What there is at the paths of resources."""
-        needs: dict[str, transport.Need] = {}
-        for rid in ids:
-            path = kinds.path_of(rid)
-            if path:
-                needs[path] = needs.get(path, transport.Need.NOTHING) | shaping.need(rid)
-        try:
-            return await self._host.look(needs) if needs else {}
-        except errors.TargetError as error:
-            error.about = next((str(rid) for rid in ids if kinds.path_of(rid) == error.about), error.about)
-            raise
+        return (await self._ask(ids, _needs(ids), ()))[0]
 
     async def fields(self, rid: resource.ResourceId) -> dict[str, Any] | None:
         """All fields of one resource as it is now; None when it does not exist."""
         records = self._book.records(rid)
-        if rid.kind == kinds.SERVICE:
-            unit = (await self._services.look([rid.name], self._kept([rid.name]))).get(rid.name)
-            return dict(unit.fields) if unit is not None else None
         if rid.kind == kinds.COMMAND:
             return _ran(records)
-        seen = await self.see([rid])
-        return shaping.fields_of(rid, seen.get(kinds.path_of(rid)), hidden=_hidden(records))
+        told = await self._survey([rid])
+        if rid.kind == kinds.SERVICE:
+            unit = told.units.get(rid.name)
+            return dict(unit.fields) if unit is not None else None
+        if rid.kind in facilities.SERVING:
+            return dict(told.known[rid].fields) if rid in told.known else None
+        return shaping.fields_of(rid, told.seen.get(kinds.path_of(rid)), hidden=_hidden(records))
 
     def _ready(self, owner: inventory.Owner) -> None:
         self._book.try_to_flush()
@@ -144,6 +209,36 @@ class Observer:
         shown = _declared(fields, records)
         edges = (kinds.parent_of(rid),) if kinds.path_of(rid) else ()
         return resource.LiveResource(rid, shown, mark, how, depends_on=edges)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Told:
+    """What one look found: at paths, of services, and of all else that a machine has; `moved`: marks are others."""
+
+    seen: Mapping[str, transport.Seen]
+    units: Mapping[str, health_of.Unit]
+    known: Mapping[resource.ResourceId, facility.Known]
+    moved: bool = False
+
+
+def _by_facility(
+    ids: Collection[resource.ResourceId],
+) -> dict[facility.Facility, list[resource.ResourceId]]:
+    found: dict[facility.Facility, list[resource.ResourceId]] = {}
+    for rid in ids:
+        if rid.kind in facilities.SERVING:
+            found.setdefault(facilities.SERVING[rid.kind], []).append(rid)
+    return found
+
+
+def _needs(ids: Collection[resource.ResourceId]) -> dict[str, transport.Need]:
+    """What files and their like need to be looked at for."""
+    needs: dict[str, transport.Need] = {}
+    for rid in ids:
+        path = kinds.path_of(rid) if rid.kind not in facilities.SERVING else ""
+        if path:
+            needs[path] = needs.get(path, transport.Need.NOTHING) | shaping.need(rid)
+    return needs
 
 
 def _hidden(records: list[marks.Record]) -> bool:

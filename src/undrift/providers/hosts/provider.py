@@ -23,6 +23,7 @@ from undrift.providers.hosts import (
     managing,
     manifest,
     observing,
+    restoring,
     settings,
     shelf,
     supervision,
@@ -30,6 +31,7 @@ from undrift.providers.hosts import (
     transport,
     watching,
 )
+from undrift.providers.hosts.system import facts, previewing
 
 _FACTS_LAST: Final = 60.0
 
@@ -59,11 +61,8 @@ class HostsProvider:
         return ""
 
     def scopes(self, place: target.Target, ids: Collection[resource.ResourceId]) -> frozenset[str]:
-        """Files stand alone; a file that several put blocks into does not, nor do service managers."""
-        shared = {kinds.path_of(rid) for rid in ids if rid.kind == kinds.BLOCK}
-        if any(rid.kind == kinds.SERVICE for rid in ids):
-            shared.add("services")
-        return frozenset(shared)
+        """Files stand alone; a file that several put blocks into does not, nor do managers of services and packages."""
+        return frozenset(scope for rid in ids if (scope := kinds.scope_of(rid)))
 
     async def connect(self, place: target.Target, secrets: interfaces.SecretResolver) -> interfaces.Session:
         """See `interfaces.Provider`. Makes the folder of our own records where it is missing."""
@@ -83,7 +82,8 @@ class HostsSession:
         self._book = book.Book(marked)
         services = managing.Services(_managers(place, host), host)
         self._observer = observing.Observer(host, self._book, services)
-        self._applier = applying.Applier(host, self._book, services, self._observer)
+        keepsakes = restoring.Keepsakes(host, self._book, restoring.folder(place.state, place.root))
+        self._applier = applying.Applier(host, self._book, services, self._observer, keepsakes, place.real)
         self._facts: tuple[float, target.Facts] | None = None
 
     async def discover(self) -> target.Facts:
@@ -94,6 +94,8 @@ class HostsSession:
 
     async def _discover(self) -> target.Facts:
         values: dict[str, Any] = dict(await self._host.discover())
+        _, (told,) = await self._host.survey({}, [facts.QUESTION])
+        values |= facts.read(told)
         around: Mapping[str, Any] = {
             "root": self._place.root,
             "vars": dict(self._place.variables),
@@ -115,8 +117,9 @@ class HostsSession:
         await self._observer.tidy(owner)
 
     async def preview(self, situation: plan.Situation) -> plan.Previews:
-        """Everything can be changed in place."""
-        return plan.NO_PREVIEWS
+        """Everything can be changed in place; whether a package can be had is asked before it is needed."""
+        warnings = await previewing.unsatisfied(self._host, situation)
+        return plan.Previews(warnings=tuple(warnings)) if warnings else plan.NO_PREVIEWS
 
     async def intend(self, changes: Sequence[plan.Change], owner: inventory.Owner, revision: str) -> None:
         """See `interfaces.Session`."""

@@ -13,6 +13,7 @@ from undrift.model import resource, secret
 from undrift.providers.hosts import documents, kinds, loading, programs, systemd, transport
 
 _TAIL = 20
+_WITH_CONTENT = frozenset({kinds.FILE, kinds.BLOCK})
 SYSTEMD = "systemd"
 SUPERVISOR = "supervisor"
 
@@ -77,16 +78,28 @@ def add_service(reading: loading.Reading, item: documents.Service, origin: error
 
 def resolve_triggers(draft: loading.Draft) -> None:
     """What a service restarts and reloads on becomes a digest of all of that, so that a change of it is planned."""
-    for rid, one in [pair for pair in draft.found.items() if pair[0].kind == kinds.SERVICE]:
+    for rid, one in [pair for pair in draft.found.items() if pair[0].kind in {kinds.SERVICE, kinds.UNIT}]:
         fields, needs = dict(one.fields), list(one.depends_on)
+        of: list[resource.ResourceId] = []
         for name, asked in (("trigger", "restart_on"), ("reload", "reload_on")):
             found = [each for path in one.settings[asked] for each in _below(draft, path, one)]
-            if found or fields[name]:
-                fields[name] = _trigger(fields[name], found)
-            needs += (each.id for each in found)
+            if found or fields.get(name):
+                fields[name] = _trigger(fields.get(name), found)
+            of += (each.id for each in found)
+        needs += of
+        settings = {**one.settings, "files": tuple(each for each in of if each.kind in _WITH_CONTENT)}
         draft.found[rid] = dataclasses.replace(
-            one, fields=fields, depends_on=tuple(dict.fromkeys(needs)), settings={}
+            one, fields=fields, depends_on=tuple(dict.fromkeys(needs)), settings=settings
         )
+        if rid.kind == kinds.SERVICE:
+            _keep_former(draft, settings["files"])
+
+
+def _keep_former(draft: loading.Draft, files: Iterable[resource.ResourceId]) -> None:
+    """What a service depends on is kept as it was until the service runs well with the new."""
+    for rid in files:
+        one = draft.found[rid]
+        draft.found[rid] = dataclasses.replace(one, settings={**one.settings, "keep": True})
 
 
 def _below(draft: loading.Draft, path: str, service: resource.Resource) -> Sequence[resource.Resource]:
@@ -94,10 +107,11 @@ def _below(draft: loading.Draft, path: str, service: resource.Resource) -> Seque
     found = [
         one
         for rid, one in draft.found.items()
-        if (place := kinds.path_of(rid)) and (place == wanted or place.startswith(f"{wanted}/"))
+        if str(rid) == path
+        or ((place := kinds.path_of(rid)) and (place == wanted or place.startswith(f"{wanted}/")))
     ]
     if not found:
-        known = {kinds.path_of(rid) for rid in draft.found} - {""}
+        known = {kinds.path_of(rid) or str(rid) for rid in draft.found}
         draft.wrong.append(
             errors.ResourceInvalid(
                 f"{service.id} restarts or reloads on {path}, which this application does not declare",

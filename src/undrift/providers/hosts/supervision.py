@@ -81,7 +81,11 @@ class Supervisor:
         self._real = real
         self._crashed: dict[str, float] = {}
 
-    async def look(self, names: Collection[str], notes: managing.Notes) -> Mapping[str, health.Unit]:
+    def wants(self, names: Collection[str]) -> managing.Wants:
+        """See `managing.Manager`: the daemon is asked on its socket."""
+        return managing.Wants()
+
+    async def look(self, names: Collection[str], told: managing.Told) -> Mapping[str, health.Unit]:
         """See `managing.Manager`."""
         return await asyncio.to_thread(self._look, names)
 

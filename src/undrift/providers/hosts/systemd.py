@@ -11,7 +11,6 @@ import dataclasses
 import json
 import os
 import posixpath
-import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
@@ -22,6 +21,15 @@ _HEAD: Final = "# undrift "
 _PROPERTIES: Final = (
     "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,ActiveEnterTimestampMonotonic,NRestarts"
 )
+_SESSION: Final = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
+_SHOW: Final = f"""
+cat /proc/uptime || exit 1
+flag=$1
+if [ -n "$2" ]; then export XDG_RUNTIME_DIR="$2"; fi
+if [ -n "$3" ]; then export DBUS_SESSION_BUS_ADDRESS="$3"; fi
+shift 3
+systemctl "$flag" show --no-pager --property={_PROPERTIES} -- "$@"
+"""
 _WAIT: Final = 120.0
 _RUNNING: Final = frozenset({"active", "activating", "reloading"})
 _ENABLED: Final = frozenset({"enabled", "enabled-runtime", "static", "alias", "generated", "indirect"})
@@ -38,20 +46,24 @@ class Systemd:
     folder: str
     own: bool = False
 
-    async def look(self, names: Collection[str], notes: managing.Notes) -> Mapping[str, health.Unit]:
+    def wants(self, names: Collection[str]) -> managing.Wants:
         """See `managing.Manager`."""
-        listed = sorted(names)
-        if not listed:
-            return {}
-        files = await self.host.look({self._path(name): transport.Need.CONTENT for name in listed})
-        units = [f"{name}.service" for name in listed]
-        told = await self._ask("show", f"--property={_PROPERTIES}", "--", *units)
+        session = _session() if self.own else {}
+        about = ("--user" if self.own else "--system", *(session.get(name, "") for name in _SESSION))
+        units = (f"{name}.service" for name in sorted(names))
+        needs = {self._path(name): transport.Need.CONTENT for name in names}
+        return managing.Wants(needs, transport.Question(_SHOW, (*about, *units)))
+
+    async def look(self, names: Collection[str], told: managing.Told) -> Mapping[str, health.Unit]:
+        """See `managing.Manager`."""
+        uptime, shown = _shown(told)
         found: dict[str, health.Unit] = {}
-        for name, properties in zip(listed, _blocks(told), strict=True):
-            file = files.get(self._path(name))
+        for name, properties in zip(sorted(names), _blocks(shown), strict=True):
+            file = told.seen.get(self._path(name))
             if file is not None or properties.get("LoadState") == "loaded":
                 content = file.content if file is not None else None
-                found[name] = await self._unit(name, content, properties, notes.get(name, {}))
+                noted = told.notes.get(name, {})
+                found[name] = await self._unit(name, content, _Now(properties, uptime), noted)
         return found
 
     async def put(self, name: str, fields: Mapping[str, Any], live: Mapping[str, Any] | None) -> None:
@@ -65,7 +77,8 @@ class Systemd:
             await self.host.change([step])
             await self._ask("daemon-reload")
         if bool(before.get("enabled")) != fields["enabled"]:
-            await self._ask("enable" if fields["enabled"] else "disable", "--", unit)
+            fresh = () if fields["command"] is None else ("--no-reload",)
+            await self._ask("enable" if fields["enabled"] else "disable", *fresh, "--", unit)
         alive = before.get("state") == "running"
         if fields["state"] == "stopped":
             await self._ask("stop", "--", unit)
@@ -101,17 +114,18 @@ class Systemd:
         return posixpath.join(self.folder, f"{name}.service")
 
     async def _unit(
-        self, name: str, content: bytes | None, properties: Mapping[str, str], notes: Mapping[str, Any]
+        self, name: str, content: bytes | None, now: _Now, notes: Mapping[str, Any]
     ) -> health.Unit:
+        properties = now.properties
         fields = self._fields(name, content, properties, kinds.kept(notes) if "values" in notes else {})
         wanted = str(fields.get("state", "running"))
         active = properties.get("ActiveState", "")
         fields["manager"] = "systemd"
         fields["state"] = "running" if active in _RUNNING else "failed" if active == "failed" else "stopped"
         fields["enabled"] = properties.get("UnitFileState") in _ENABLED
-        life = _life(properties)
+        life = _life(now)
         wrote = await self._wrote(name) if life in {health.Life.FAILING, health.Life.STOPPED} else ""
-        return health.Unit(fields, life, _seconds(properties), wrote, wanted)
+        return health.Unit(fields, life, now.seconds, wrote, wanted)
 
     def _fields(
         self, name: str, content: bytes | None, properties: Mapping[str, str], noted: Mapping[str, Any]
@@ -134,7 +148,7 @@ class Systemd:
         flag = "--user-unit" if self.own else "--unit"
         order = transport.Order(
             command=("journalctl", flag, f"{name}.service", "-n", "10", "-o", "cat", "--no-pager", "-q"),
-            environment=_session(),
+            environment=_session() if self.own else {},
             timeout=5.0,
         )
         try:
@@ -147,7 +161,7 @@ class Systemd:
         flags = ("--user",) if self.own else ()
         order = transport.Order(
             command=("systemctl", *flags, "--no-pager", "--no-ask-password", *words),
-            environment=_session(),
+            environment=_session() if self.own else {},
             timeout=_WAIT,
         )
         done = await self.host.run(order)
@@ -237,28 +251,46 @@ def _blocks(told: str) -> Sequence[Mapping[str, str]]:
     ]
 
 
-def _life(properties: Mapping[str, str]) -> health.Life:
-    active, sub = properties.get("ActiveState", ""), properties.get("SubState", "")
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Now:
+    """What `show` says of one unit, and for how many seconds the machine is up."""
+
+    properties: Mapping[str, str]
+    uptime: float
+
+    @property
+    def seconds(self) -> float:
+        """For how long the unit is active."""
+        try:
+            since = int(self.properties.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
+        except ValueError:
+            return 0.0
+        return max(0.0, self.uptime - since) if since else 0.0
+
+
+def _shown(told: managing.Told) -> tuple[float, str]:
+    """The machine's uptime and what `show` wrote. Raises where systemd did not answer."""
+    done = told.done
+    if done is None or done.returncode:
+        why = "" if done is None else done.stderr.decode("utf-8", "replace").strip()[-1000:]
+        raise errors.TargetUnavailable("systemd does not answer", why=why, hint="is it running there?")
+    uptime, _, shown = done.stdout.decode("utf-8", "replace").partition("\n")
+    return float(uptime.split(" ")[0]), shown
+
+
+def _life(now: _Now) -> health.Life:
+    active, sub = now.properties.get("ActiveState", ""), now.properties.get("SubState", "")
     if active == "failed" or sub == "auto-restart":
         return health.Life.FAILING
     if active == "activating":
         return health.Life.STARTING
     if active not in _RUNNING:
         return health.Life.STOPPED
-    restarted = int(properties.get("NRestarts") or 0)
-    young = _seconds(properties) < 2  # noqa: PLR2004 - it restarts after one
+    restarted = int(now.properties.get("NRestarts") or 0)
+    young = now.seconds < 2  # noqa: PLR2004 - it restarts after one
     return health.Life.FAILING if restarted and young else health.Life.RUNNING
-
-
-def _seconds(properties: Mapping[str, str]) -> float:
-    try:
-        since = int(properties.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
-    except ValueError:
-        return 0.0
-    return max(0.0, time.clock_gettime(time.CLOCK_MONOTONIC) - since) if since else 0.0
 
 
 def _session() -> Mapping[str, str]:
     """Where a user's own manager is found."""
-    names = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
-    return {name: os.environ[name] for name in names if name in os.environ}
+    return {name: os.environ[name] for name in _SESSION if name in os.environ}

@@ -10,7 +10,7 @@ import dataclasses
 import enum
 import posixpath
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from undrift.lib import process
 
@@ -166,4 +166,13 @@ class Transport(Protocol):
 
     async def run(self, order: Order) -> process.Completed:
         """Run a program to its end. Raises `ChangeRefused` where there is none, `OutcomeUnknown` when late."""
+        ...
+
+
+@runtime_checkable
+class Reachable(Transport, Protocol):
+    """A machine that is elsewhere: there is a way to it, which a change can close."""
+
+    async def reach(self, seconds: float) -> None:
+        """Get in by a new connection, trying for so long. Raises `TargetUnavailable`."""
         ...

@@ -55,9 +55,10 @@ def add_block(reading: loading.Reading, item: documents.Block, origin: errors.Or
         raise errors.ResourceInvalid(
             f"the comment of the block {item.name} is more than a line", origin=origin
         )
-    fields = {"digest": _digest(lines), "comment": item.comment}
+    fields = {"digest": digest_of(lines), "comment": item.comment}
     rid = kinds.block_id(item.path, item.name)
-    _put(reading, item, resource.Resource(rid, fields, origin, settings={"content": lines.guarded}))
+    settings = {"content": lines.guarded, "check": item.check}
+    _put(reading, item, resource.Resource(rid, fields, origin, settings=settings))
 
 
 def add_archive(reading: loading.Reading, item: documents.Archive, origin: errors.Origin) -> None:
@@ -91,12 +92,13 @@ def _file(
 ) -> resource.Resource:
     usual = 0o755 if filled.executable else 0o644
     fields = {
-        "digest": _digest(filled),
+        "digest": digest_of(filled),
         "mode": spell_mode(usual if mode is None else mode),
         **_owners(item),
     }
     rid = resource.ResourceId.of(kinds.FILE, path)
-    return resource.Resource(rid, fields, origin, settings={"content": filled.guarded})
+    settings = {"content": filled.guarded, "check": getattr(item, "check", None)}
+    return resource.Resource(rid, fields, origin, settings=settings)
 
 
 def _directory(path: str, item: Any, origin: errors.Origin) -> resource.Resource:
@@ -113,7 +115,8 @@ def _owners(item: Any) -> Mapping[str, str]:
     return {name: getattr(item, name) for name in ("owner", "group") if getattr(item, name) is not None}
 
 
-def _digest(filled: content.Content) -> Any:
+def digest_of(filled: content.Content) -> Any:
+    """The digest of content as a field: a secret where the content is one."""
     digest = local.name_content(filled.raw)
     return kinds.hide(digest) if filled.hidden else digest
 
