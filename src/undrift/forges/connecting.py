@@ -262,7 +262,9 @@ def _is_app(environ: Mapping[str, str]) -> bool:
 def _app_access(base: str, where: address.Address, environ: Mapping[str, str]) -> app.AppAccess:
     from undrift.forges import app, requesting  # noqa: PLC0415 - see `connect`
 
-    credentials.check_host(environ, "the key of the GitHub App", _asked(KINDS["github"], base, where))
+    credentials.check_host(
+        environ, "the key of the GitHub App", _asked(KINDS["github"], base, where), vouched=True
+    )
     installation = credentials.value(environ, "UNDRIFT_GITHUB_INSTALLATION_ID")
     key = credentials.value(environ, "UNDRIFT_GITHUB_APP_KEY")
     if not installation or not key:

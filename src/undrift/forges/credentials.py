@@ -17,6 +17,9 @@ from undrift import errors
 from undrift.lib import process
 
 _PATIENCE = 20.0
+_HOSTS = "UNDRIFT_FORGE_HOST"
+_CI = ("GITHUB_SERVER_URL", "CI_SERVER_URL", "BITBUCKET_GIT_HTTP_ORIGIN", "SYSTEM_COLLECTIONURI")
+"""In which CI says at which forge it is: GitHub and Gitea Actions, GitLab, Bitbucket, Azure Pipelines."""
 _KEPT = ("PATH", "HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "TMPDIR", "LD_LIBRARY_PATH")
 
 
@@ -63,18 +66,30 @@ def value(environ: Mapping[str, str], name: str) -> str:
         ) from None
 
 
-def check_host(environ: Mapping[str, str], name: str, host: str) -> None:
+def check_host(environ: Mapping[str, str], name: str, host: str, *, vouched: bool = False) -> None:
     """That what a variable holds may go to a host: whoever changes the Delivery in a pull request chooses that host.
 
-    Raises `CredentialMissing` where `UNDRIFT_FORGE_HOST` names others.
+    `vouched` where the hosts that CI says it is on count too: for what a person put there, and nothing says for whom.
+    Raises `CredentialMissing` where `UNDRIFT_FORGE_HOST` names others, or is not set and CI is on others.
     """
-    meant = environ.get("UNDRIFT_FORGE_HOST", "").replace(",", " ").split()
+    meant, by = environ.get(_HOSTS, "").replace(",", " ").split(), _HOSTS
+    if not meant and vouched:
+        told = {one: _host(environ.get(one, "")) for one in _CI}
+        meant, by = [one for one in told.values() if one], ", ".join(one for one in told if told[one])
     if host and meant and host not in meant:
         raise errors.CredentialMissing(
             f"{name} is not for {host}",
-            why=f"UNDRIFT_FORGE_HOST says that it is for {', '.join(meant)}",
-            hint="correct gitopsRepository.url (or api) in the Delivery, or name that host in UNDRIFT_FORGE_HOST",
+            why=f"{by} says that it is for {', '.join(dict.fromkeys(meant))}",
+            hint="correct gitopsRepository.url (or api) in the Delivery, or name that host in UNDRIFT_FORGE_HOST,"
+            " in the settings of CI",
         )
+
+
+def _host(url: str) -> str:
+    """The host of an address, with its port where that is not the usual one."""
+    parts = parse.urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return host.removesuffix(":443" if parts.scheme == "https" else ":80")
 
 
 def find(environ: Mapping[str, str], variables: tuple[Variable, ...], host: str) -> Token | None:
@@ -84,7 +99,7 @@ def find(environ: Mapping[str, str], variables: tuple[Variable, ...], host: str)
     """
     user = value(environ, "UNDRIFT_USERNAME")
     if text := value(environ, "UNDRIFT_TOKEN"):
-        check_host(environ, "UNDRIFT_TOKEN", host)
+        check_host(environ, "UNDRIFT_TOKEN", host, vouched=True)
         return Token(text, user, "$UNDRIFT_TOKEN")
     for one in variables:
         server = (environ.get(one.server, "") if one.server else "") or one.home

@@ -11,7 +11,8 @@ import re
 from typing import Final
 
 from undrift import errors
-from undrift.config import delivering
+from undrift.config import delivering, staging
+from undrift.forges import address
 from undrift.lib import atomic, process
 from undrift.publishing import drafting, guessing, jenkinsfile, outline, snippets, surveying
 
@@ -61,7 +62,7 @@ async def begin(order: Order) -> Begun:
         )
     found = None if kept else await _outlined(order)
     text = drafting.draft(found) if found else ""
-    ci_file, ci_text = _of_ci(order, _image(found, file))
+    ci_file, ci_text = _of_ci(order, _image(found, file), _host(order, found, file))
     written = []
     if text:
         atomic.write(file, text.encode(), 0o644)
@@ -118,11 +119,24 @@ async def _git(folder: pathlib.Path, *arguments: str) -> str:
     return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
 
 
-def _of_ci(order: Order, image: str) -> tuple[pathlib.Path | None, str]:
+def _of_ci(order: Order, image: str, host: str) -> tuple[pathlib.Path | None, str]:
     """CI's file and its text."""
     if not order.ci:
         return None, ""
-    return order.folder / snippets.FILES[order.ci], snippets.text(order.ci, image)
+    return order.folder / snippets.FILES[order.ci], snippets.text(order.ci, image, host)
+
+
+def _host(order: Order, found: outline.Outline | None, file: pathlib.Path) -> str:
+    """The host of the GitOps repository's forge; "" where nobody said it."""
+    url = order.gitops or (found.url if found is not None else "")
+    if not url:
+        try:
+            read = delivering.read(file.read_bytes(), file.name, staging.Given(lenient=True))
+        except (errors.UndriftError, OSError):
+            return ""
+        url = read[0].delivery.destination.url if read else ""
+    where = address.read(url)
+    return where.host if where is not None else ""
 
 
 def _image(found: outline.Outline | None, file: pathlib.Path) -> str:

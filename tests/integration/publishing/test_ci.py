@@ -128,6 +128,7 @@ def action(place: places.Place, **inputs: str) -> tuple[int, str, dict[str, str]
     known = {f"inputs.{name}": value for name, value in given.items()} | {
         "inputs.token || env.UNDRIFT_TOKEN": given["token"],
         "inputs.username || env.UNDRIFT_USERNAME": given["username"],
+        "inputs.forge-host || env.UNDRIFT_FORGE_HOST": given["forge-host"],
         "github.token": "",
     }
     outputs = place.root / "outputs"
@@ -176,6 +177,7 @@ class Steps {{ // what Jenkins gives to a pipeline, as far as the step asks for 
     def env = [BUILD_NUMBER: '7']
     List said = []
     def sh(Map given) {{ said << given.script }}
+    def withEnv(List given, Closure run) {{ given.each {{ said << it }}; run() }}
     def junit(Map given) {{ said << "junit ${{given.testResults}}" }}
     def usernamePassword(Map given) {{ given }}
     def withCredentials(List given, Closure run) {{ said << "credentials ${{given[0].credentialsId}}"; run() }}
@@ -203,12 +205,15 @@ def groovy(place: places.Place, settings: str) -> tuple[int, str]:
 
 def test_the_step_of_the_jenkins_library_publishes(place: places.Place) -> None:
     code, said = groovy(
-        place, f"[images: [application: '{places.IMAGE}'], credentialsId: 'gitops', deadline: '60s']"
+        place,
+        f"[images: [application: '{places.IMAGE}'], credentialsId: 'gitops', forgeHost: 'forge.example', "
+        "deadline: '60s']",
     )
     assert code == 0, said
-    credentials, line, junit = said.splitlines()
+    credentials, host, line, junit = said.splitlines()
 
     assert credentials == "credentials gitops"
+    assert host == "UNDRIFT_FORGE_HOST=forge.example"
     done = place.run("sh", "-euc", line)
     assert done.returncode == 0, done.stderr
     sent(place)

@@ -120,12 +120,13 @@ def test_the_image_in_ci_has_the_name_that_the_delivery_gives_it(place: places.P
     for stage in places.STAGES:
         file = place.application / "k8s" / stage / "deployment.yaml"
         file.write_text(file.read_text(encoding="utf-8").replace("application", "web"), encoding="utf-8")
-    place.undrift("init", "--gitops", URL)
+    place.undrift("init", "--gitops", URL.replace("forge.example", "git.corp.example:8443"))
     place.undrift("init", "--ci", "gitlab")
 
     text = (place.application / ".gitlab-ci.yml").read_text(encoding="utf-8")
     assert '--image web="$IMAGE"' in text
     assert "application=" not in text
+    assert "UNDRIFT_FORGE_HOST: git.corp.example:8443 #" in text
 
 
 def test_a_jenkinsfile_is_converted(place: places.Place) -> None:

@@ -158,6 +158,29 @@ def test_a_token_may_be_bound_to_hosts() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"GITHUB_SERVER_URL": "https://forge.example"},
+        {"CI_SERVER_URL": "https://forge.example:443"},
+        {"SYSTEM_COLLECTIONURI": "https://forge.example/acme/"},
+        {"BITBUCKET_GIT_HTTP_ORIGIN": "https://forge.example/acme/shop"},
+    ],
+)
+def test_without_a_word_a_token_goes_to_the_forge_that_ci_is_on_and_no_other(told: dict[str, str]) -> None:
+    environ = {"UNDRIFT_TOKEN": "t", **told}
+    here, there = "https://forge.example/ops/gitops", "https://evil.example/ops/gitops"
+
+    assert connecting.git_login("gitea", environ, here) == ("oauth2", "t")
+    with pytest.raises(errors.CredentialMissing, match=rf"is not for evil\.example.*{next(iter(told))}"):
+        connecting.git_login("gitea", environ, there)
+    with pytest.raises(errors.CredentialMissing, match=r"is not for evil\.example"):
+        connecting.connect(there, "gitea", "", environ)
+    said = {**environ, "UNDRIFT_FORGE_HOST": "evil.example"}
+    assert connecting.git_login("gitea", said, there) == ("oauth2", "t")
+    assert connecting.git_login("gitea", {"UNDRIFT_TOKEN": "t"}, there) == ("oauth2", "t")
+
+
 def test_a_forges_own_variable_is_bound_likewise() -> None:
     environ = {"GITEA_TOKEN": "t", "UNDRIFT_FORGE_HOST": "git.corp.example"}
 

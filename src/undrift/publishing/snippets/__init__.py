@@ -24,9 +24,13 @@ _SOURCES: Final[Mapping[str, str]] = {
     "shell": "publish.sh",
 }
 _IMAGE: Final = "application="
+_HOST: Final = "forge.example"
 
 
-def text(system: str, image: str = "") -> str:
-    """The file of a CI system; `image` is the name that `undrift.yaml` gives to the image that CI built."""
+def text(system: str, image: str = "", host: str = "") -> str:
+    """The file of a CI system; `image` is the name that `undrift.yaml` gives to the image that CI built, `host` the one
+    that the token is for.
+    """
     found = importlib.resources.files(__package__).joinpath(_SOURCES[system]).read_text(encoding="utf-8")
+    found = found.replace(_HOST, host) if host else found
     return found.replace(f"--image {_IMAGE}", f"--image {image}=") if image else found

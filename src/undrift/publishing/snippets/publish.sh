@@ -7,6 +7,9 @@
 set -eu
 : "${IMAGE:?is not set: which image has your build pushed?}"
 
+# Where that token may go, whatever undrift.yaml says.
+export UNDRIFT_FORGE_HOST="${UNDRIFT_FORGE_HOST:-forge.example}"
+
 # The whole history says which of two commits is the newer one.
 if [ "$(git rev-parse --is-shallow-repository)" = true ]; then
     git fetch --quiet --unshallow --filter=tree:0

@@ -5,8 +5,8 @@ class Publication implements Serializable {
     private static final long serialVersionUID = 1L
 
     static final List<String> KNOWN = [
-        'application', 'arguments', 'config', 'credentialsId', 'deadline', 'directory', 'dryRun', 'images', 'overwrite',
-        'sequence', 'set', 'stages',
+        'application', 'arguments', 'config', 'credentialsId', 'deadline', 'directory', 'dryRun', 'forgeHost', 'images',
+        'overwrite', 'sequence', 'set', 'stages',
     ]
 
     private final Map settings
