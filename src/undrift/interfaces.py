@@ -141,6 +141,8 @@ class Session(Protocol):
 
     async def discover(self) -> target.Facts:
         """What rendering may depend on, with a digest of it."""
+        from undrift.model import target  # noqa: PLC0415 - most that import this module need no more than its names
+
         return target.NO_FACTS
 
     async def study(self, rendered: Rendered) -> None:
@@ -165,6 +167,8 @@ class Session(Protocol):
 
     async def preview(self, situation: plan.Situation) -> plan.Previews:
         """What only the target can say about the changes to come. Must not modify the target."""
+        from undrift.model import plan  # noqa: PLC0415 - most that import this module need no more than its names
+
         return plan.NO_PREVIEWS
 
     async def intend(self, changes: Sequence[plan.Change], owner: inventory.Owner, revision: str) -> None:
@@ -188,6 +192,8 @@ class Session(Protocol):
 
     def watch(self) -> AsyncIterator[frozenset[resource.ResourceId]]:
         """Hints that something may have changed (an empty set: anything). Only where `watch` is declared."""
+        from undrift import errors  # noqa: PLC0415 - most that import this module need no more than its names
+
         raise errors.InternalError("targets of this kind do not tell of changes")
 
     async def close(self) -> None:

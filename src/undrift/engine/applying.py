@@ -163,6 +163,8 @@ async def _apply_change(change: plan.Change, applier: Applier) -> plan.ChangeRes
     except errors.UndriftError as error:
         told = masking.error(error, applier.desired)
         told.origin = told.origin or (change.desired.origin if change.desired else None)
+        if isinstance(told, errors.TargetError):
+            told.about = told.about or str(change.id)
         unknown = isinstance(error, errors.OutcomeUnknown)
         outcome = plan.Outcome.UNKNOWN if unknown else plan.Outcome.FAILED
         return plan.ChangeResult(change, outcome, told, clock() - begun)
