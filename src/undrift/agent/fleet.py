@@ -16,7 +16,7 @@ from undrift import errors
 from undrift.agent import polling, queue, sessions, shapes, tenant, world
 from undrift.config import configuration, keeping, references
 from undrift.lib import canonical
-from undrift.model import application, elsewhere, source
+from undrift.model import application, elsewhere, record, source
 
 _log = structlog.get_logger("undrift")
 CONFIG = "config"
@@ -89,7 +89,7 @@ class Fleet:
         read = {
             name
             for one in shared.tenants.values()
-            if not one.application.decommissioned
+            if not one.application.decommissioned or one.application.farewells
             for name in sources(one.application)
         }
         for name in shared.polls.keys() - read - found.looked_into - {CONFIG}:
@@ -165,7 +165,7 @@ class Fleet:
                     self._shared.registry.provider(place.provider),
                     self._shared.secrets,
                 )
-            known = tenant.Tenant(subject, "")
+            known = tenant.Tenant(subject, "", farewells=subject.farewells)
             self._shared.tenants[name] = known
             self._decommission(known, found)
 
@@ -203,10 +203,19 @@ class Fleet:
         documents = {}
         for one in serving:
             known = shared.tenants[one.name]
-            if known.buried != known.digest and one.target in shared.places:
-                documents[one.name] = keeping.pack(one, shared.places[one.target].declared)
-                known.buried = known.digest
+            kept = canonical.digest([known.digest, known.farewells])
+            if known.buried != kept and one.target in shared.places:
+                last = dataclasses.replace(one, farewells=known.farewells)
+                documents[one.name] = keeping.pack(last, shared.places[one.target].declared)
+                known.buried = kept
         await shared.database.bury(documents)
+
+    async def note_farewells(self, known: tenant.Tenant, told: record.Reconciliation) -> None:
+        """Keep in mind whether an application declares resources for its own end. Raises a `DatabaseError`."""
+        if told.desired is None or known.application.decommissioned:
+            return
+        known.farewells = bool(told.desired.farewells)
+        await self._bury([known.application])
 
 
 def leaving(known: tenant.Tenant, found: configuration.Configuration) -> tuple[application.Application, str]:
@@ -217,7 +226,12 @@ def leaving(known: tenant.Tenant, found: configuration.Configuration) -> tuple[a
     if policy is application.DeletionPolicy.APPROVE and project and project.deletion_policy:
         policy = project.deletion_policy
     gone = dataclasses.replace(
-        subject, decommissioned=True, deletion_policy=policy, depends_on=(), suspended=False
+        subject,
+        decommissioned=True,
+        deletion_policy=policy,
+        depends_on=(),
+        suspended=False,
+        farewells=known.farewells,
     )
     return gone, canonical.digest(["decommission", known.digest])
 

@@ -22,6 +22,7 @@ class Tenant:
     `news` tells that its last reconcile ended otherwise than the one before, `first` that there was none, `flows` that
     it publishes something else. `rendered` names what a taker was
     rendered from when it was last written down for others.
+    `farewells` tells that it declares resources for its own end.
     `outputs` are what it published last; None before anybody has looked.
     `generation` counts reconciles, for those who wait for one.
     """
@@ -41,6 +42,7 @@ class Tenant:
     looked: float = 0.0
     ids: frozenset[resource.ResourceId] = frozenset()
     let_go: bool = False
+    farewells: bool = False
     news: bool = False
     first: bool = False
     flows: bool = False

@@ -197,6 +197,7 @@ class Worker:
                 after = await shared.database.settle(lease, known.name, decide)
             known.memory = after
             await self._handing.note(known, told)
+            await self._fleet.note_farewells(known, told)
         except errors.LeaseLost:
             known.lease, known.memory = None, None
         except errors.DatabaseError as error:
@@ -233,7 +234,8 @@ class Worker:
         for name in await self._waiting_for_turn(known):
             shared.queue.put(name, queue.Urgency.CHANGE)
         tells = self._tells_health(known.application.target)
-        unheard = not tells or known.heals.contested(known.looked)
+        leaves = known.application.decommissioned
+        unheard = not tells or leaves or known.heals.contested(known.looked)
         soon = told.results and told.failure is None and unheard
         chance = random.random()  # noqa: S311 - spreads load
         moment = schedule.Moment(
@@ -298,4 +300,5 @@ def _unless_broken(told: record.Reconciliation) -> None:
 def _gone(known: tenant.Tenant, told: record.Reconciliation) -> bool:
     if not known.application.decommissioned or told.plan is None or told.failure is not None:
         return False
-    return told.ending is record.Ending.IN_SYNC and not told.plan.withheld
+    attended = told.desired is not None and bool(told.desired.resources)
+    return told.ending is record.Ending.IN_SYNC and not told.plan.withheld and not attended

@@ -217,13 +217,14 @@ def _unverified(result: plan.ChangeResult, error: errors.UndriftError) -> plan.C
 async def _held_up(found: plan.Plan, wave: plan.Wave, applier: Applier) -> errors.UndriftError | None:
     """What a wave follows, and this plan does not touch, has to be well: a Job that failed stops it the next time, too.
 
-    Repairs are not held up: they bring back what was there.
+    Repairs are not held up: they bring back what was there. What an application owns is not deleted before its
+    farewells are well that come before.
     """
     news = [change for change in wave.changes if change.reason is not plan.Reason.DRIFT]
     wanted = [change.desired for change in news if change.desired is not None]
-    if not wanted:
+    if not wanted and not applier.application.decommissioned:
         return None
-    number = max(one.wave for one in wanted)
+    number = max((one.wave for one in wanted), default=0)
     needs = {need for one in wanted for need in one.depends_on}
     changed = {change.id for change in found.changes}
     earlier = {
@@ -240,7 +241,7 @@ async def _held_up(found: plan.Plan, wave: plan.Wave, applier: Applier) -> error
 async def _unhealthy(
     found: plan.Plan, wave: plan.Wave, live: resource.LiveState, applier: Applier
 ) -> errors.UndriftError | None:
-    """Between declared waves, and before what depends on this one: wait until it is healthy."""
+    """Between declared waves, before what depends on this one, and after a farewell: wait until it is healthy."""
     following = found.waves[wave.number + 1].changes
     wanted = _declared(wave.changes)
     needed = any(
@@ -248,7 +249,8 @@ async def _unhealthy(
         and (wanted.keys() & set(change.desired.depends_on) or change.wave != wave.changes[0].wave)
         for change in following
     )
-    if not needed or not wanted:
+    attended = any(one.farewell is not None for one in wanted.values())
+    if not (needed or attended) or not wanted:
         return None
     settled = await waiting.until_healthy(wanted, live, applier.observe, _patience(applier))
     return None if settled.health.status in waiting.WELL else not_healthy(settled, applier.desired)

@@ -49,9 +49,26 @@ class Chooser:
         if revision is None:
             return Choice(await self.fall_back(failure), failure)
         if self.kitchen.application.decommissioned:
-            inputs = lock.InputLock({"config": self.kitchen.config_digest}, str(revision))
-            return Choice(Candidate(rendering.Prepared(revision, inputs, resource.NOTHING_DESIRED)))
+            return await self._leaving(revision)
         return await self._newest(revision)
+
+    async def _leaving(self, revision: source.Revision) -> Choice:
+        """Nothing, and where the last good revision declares farewells: those."""
+        subject, wanted = self.kitchen.application, resource.NOTHING_DESIRED
+        last = self.memory.last_good
+        if subject.farewells and last and subject.deletion_policy is not application.DeletionPolicy.ORPHAN:
+            try:
+                prepared = await self._prepare(last, await rendering.inputs(last, self.kitchen))
+            except errors.UndriftError as error:
+                told = error.at(str(last), last.author)
+                told.hint = (
+                    told.hint or "it has to be rendered for what runs at its end: keep its source until then"
+                )
+                return Choice(None, record.Failure(_guilty(error), told))
+            farewells = prepared.desired.farewells
+            wanted = resource.DesiredState(farewells, farewells=farewells)
+        inputs = lock.InputLock({"config": self.kitchen.config_digest}, str(revision))
+        return Choice(Candidate(rendering.Prepared(revision, inputs, wanted)))
 
     async def fall_back(
         self, failure: record.Failure | None = None, held: record.HeldBack | None = None

@@ -144,7 +144,7 @@ def forbidden(
         yield _forbidden(subject, f"target {subject.target}")
     if not _any(project.accounts, subject.account):
         yield _forbidden(subject, f"account {subject.account or 'of the target itself'}")
-    for rid, wanted in desired.resources.items():
+    for rid, wanted in {**desired.resources, **desired.farewells}.items():
         if not _any(project.kinds, rid.kind):
             yield _forbidden(subject, f"kind {rid.kind}", wanted)
         if rid.namespace and not _any(project.namespaces, rid.namespace):
@@ -258,6 +258,10 @@ def _doubts(considered: Considered) -> Iterator[errors.GuardError]:
 def _approval(considered: Considered) -> Iterator[errors.GuardError]:
     subject = considered.application
     leaving = subject.decommissioned and subject.deletion_policy is application.DeletionPolicy.APPROVE
+    farewells = considered.desired.farewells
+    if leaving and farewells and all(change.id in farewells for change in considered.plan.changes):
+        # They came with the plan that was approved; there is nothing else left.
+        return
     if subject.policy.mode is not application.Mode.APPROVAL and not leaving:
         return
     moved = any(approval.digest != considered.plan.digest for approval in considered.memory.approvals)

@@ -2,7 +2,7 @@
 
 Edges come first, then declared waves, then kinds. Deletes come last and in reverse, unless an edge says
 otherwise: what cannot exist beside a new resource goes before it. A wave is what is written down, made and
-looked at in one go.
+looked at in one go. What is made only for the end of an application may come after the deletes.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ def _key(change: plan.Change, ranks: Mapping[str, int], last: int) -> _Key:
     rank = ranks.get(change.id.kind, last)
     if change.action in (plan.Action.DELETE, plan.Action.RELEASE):
         return (1, 0, -rank)
+    if change.desired is not None and change.desired.farewell is resource.Farewell.AFTER:
+        return (2, change.wave, rank)
     return (0, change.wave, rank)
 
 

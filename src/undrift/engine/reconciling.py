@@ -21,6 +21,7 @@ from undrift.engine import (
     describing,
     digesting,
     guarding,
+    leaving,
     masking,
     offering,
     owning,
@@ -246,6 +247,7 @@ class _Story:
                 _place(error, prepared.desired)
                 raise
             live = masking.live(live, prepared.desired)
+            prepared = leaving.attend(prepared, live, self.owner, self.application, self.subject.memory)
         situation = plan.Situation(
             application=self.application,
             owner=self.owner,

@@ -157,7 +157,8 @@ class Application:
 
     `name` is its identity; `moved_from` are names it had before. `takes_from` names applications whose
     resources it may take over in one step. `decommissioned` is set by the agent for an application whose
-    document left Git while it still owns something. `generator` names the ApplicationGenerator that made it.
+    document left Git while it still owns something, and `farewells` says that it declares resources for that day.
+    `generator` names the ApplicationGenerator that made it.
     `account` is as whom changes are made on the target; "" is as the target's own credentials say. `outputs` are what
     it publishes for those that depend on it. `rollout` says in which order it and its like take a change.
     """
@@ -179,6 +180,7 @@ class Application:
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     origin: errors.Origin | None = None
     decommissioned: bool = False
+    farewells: bool = False
     generator: str = ""
     outputs: tuple[output.Output, ...] = ()
     rollout: Rollout | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,16 @@ from undrift import errors
 from undrift.model import health, inventory
 from undrift.model.identity import ResourceId
 
-__all__ = ["DesiredState", "Fields", "LiveResource", "LiveState", "Resource", "ResourceId", "Unknown"]
+__all__ = [
+    "DesiredState",
+    "Farewell",
+    "Fields",
+    "LiveResource",
+    "LiveState",
+    "Resource",
+    "ResourceId",
+    "Unknown",
+]
 
 Fields = Mapping[str, Any]
 """What is compared of a resource: field name → JSON-like value, `Secret` or `Unknown`."""
@@ -30,6 +40,13 @@ class Unknown:
         return f"(known after {self.source})"
 
 
+class Farewell(enum.StrEnum):
+    """When a resource is made that exists only for the end of its application: before the others go, or after."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Resource:
     """A resource as it is declared.
@@ -40,6 +57,7 @@ class Resource:
     `vanishes` goes away by itself when it is done, and is not made again while its declaration is the same. `settings` are for the provider alone (what is needed
     to apply and never compared). `lines` says where in its file a field stands, for fields that findings are
     about: path as plans write it → line and column. `left` are paths that were declared and are left to others.
+    A `farewell` is made when the application is decommissioned, and not before.
     """
 
     id: ResourceId
@@ -58,6 +76,7 @@ class Resource:
         default_factory=lambda: _NO_LINES, repr=False, compare=False
     )
     left: tuple[tuple[str, ...], ...] = ()
+    farewell: Farewell | None = None
 
     def place(self, field: str) -> errors.Origin | None:
         """Where a field is declared, or the nearest thing around it whose place is known."""
@@ -91,10 +110,14 @@ class LiveResource:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DesiredState:
-    """What should be: every declared resource by its id, and what was noticed on the way (never fatal)."""
+    """What should be: every declared resource by its id, and what was noticed on the way (never fatal).
+
+    `farewells` are not among the resources: they are for the day on which the application is decommissioned.
+    """
 
     resources: Mapping[ResourceId, Resource]
     warnings: tuple[errors.UndriftError, ...] = ()
+    farewells: Mapping[ResourceId, Resource] = dataclasses.field(default_factory=lambda: _NO_FAREWELLS)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -111,5 +134,6 @@ class LiveState:
     marks: tuple[inventory.Mark, ...] = ()
 
 
+_NO_FAREWELLS: Mapping[ResourceId, Resource] = {}
 NOTHING_DESIRED = DesiredState({})
 NOTHING_LIVE = LiveState({})

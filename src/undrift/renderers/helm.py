@@ -1,7 +1,7 @@
 """Helm: the real tool's `helm template`, with what the live cluster serves; no release is kept in the cluster.
 
 The chart is in the application's own source, or comes from a chart repository (HTTP or OCI) at an exact version,
-kept by this process. Hooks become waves, tests are left out. Dependencies that are not in `charts/` are fetched
+kept by this process. Hooks become waves, those of deletions farewells; tests are left out. Dependencies that are not in `charts/` are fetched
 only where `remote: true` allows it.
 """
 
@@ -44,6 +44,7 @@ _WEIGHT: Final = "helm.sh/hook-weight"
 _WAVE: Final = "undrift.dev/wave"
 _RENEW: Final = "undrift.dev/renew"
 _RUN: Final = "undrift.dev/run"
+_ON_DELETE: Final = "undrift.dev/on-delete"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -401,7 +402,10 @@ def _matched(data: Any, before: list[interfaces.Document], path: str) -> interfa
 
 
 def _hooked(documents: list[interfaces.Document]) -> Iterator[interfaces.Document]:
-    """Hooks as waves: before everything, or after it; they run again when anything else of the chart changed."""
+    """Hooks as waves: before everything, or after it; they run again when anything else of the chart changed.
+
+    Hooks of deletions are farewells. One that is a hook of both is told twice: what ran at an upgrade runs anew.
+    """
     others = [one.data for one in documents if not _hooks(one.data)]
     run = canonical.digest(others)[7:19] if len(others) < len(documents) else ""
     for one in documents:
@@ -414,6 +418,10 @@ def _hooked(documents: list[interfaces.Document]) -> Iterator[interfaces.Documen
             yield _in_wave(one, _AFTER, run)
         elif "crd-install" in hooks:
             yield one
+        if "pre-delete" in hooks:
+            yield _farewell(one, "before", run)
+        elif "post-delete" in hooks:
+            yield _farewell(one, "after", run)
 
 
 def _hooks(data: Any) -> set[str]:
@@ -421,6 +429,13 @@ def _hooks(data: Any) -> set[str]:
     annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
     written = annotations.get(_HOOK) if isinstance(annotations, Mapping) else None
     return {part.strip() for part in str(written).split(",")} if written else set()
+
+
+def _farewell(one: interfaces.Document, when: str, run: str) -> interfaces.Document:
+    made = _in_wave(one, 0, f"{when}-{run}")
+    metadata = made.data["metadata"]
+    marked = {**metadata, "annotations": {_ON_DELETE: when, **metadata["annotations"]}}
+    return dataclasses.replace(made, data={**made.data, "metadata": marked})
 
 
 def _in_wave(one: interfaces.Document, base: int, run: str) -> interfaces.Document:

@@ -230,13 +230,15 @@ class FakeProvider:
     def load(
         self, rendered: interfaces.Rendered, facts: target.Facts, place: target.Target, namespace: str = ""
     ) -> resource.DesiredState:
-        """Documents → resources; a document that is an error is raised."""
+        """Documents → resources, farewells beside them; a document that is an error is raised."""
         found: dict[resource.ResourceId, resource.Resource] = {}
+        farewells: dict[resource.ResourceId, resource.Resource] = {}
         for document in rendered.documents:
             if isinstance(document.data, errors.UndriftError):
                 raise document.data
-            found[document.data.id] = document.data
-        return resource.DesiredState(found)
+            among = found if document.data.farewell is None else farewells
+            among[document.data.id] = document.data
+        return resource.DesiredState(found, farewells=farewells)
 
     def rights(
         self, name: str, facts: target.Facts, wanted: Mapping[str, Collection[resource.Resource]]

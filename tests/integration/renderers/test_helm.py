@@ -35,7 +35,11 @@ metadata: {name: test, annotations: {"helm.sh/hook": test}}
 ---
 apiVersion: batch/v1
 kind: Job
-metadata: {name: bye, annotations: {"helm.sh/hook": pre-delete}}
+metadata: {name: bye, annotations: {"helm.sh/hook": "pre-delete,pre-upgrade", "helm.sh/hook-weight": "-2"}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: gone, annotations: {"helm.sh/hook": post-delete}}
 """
 FILES = {
     "charts/web/Chart.yaml": CHART,
@@ -83,11 +87,18 @@ async def test_hooks_are_waves_and_tests_are_left_out(render_helm: conftest.Rend
     same = await render_helm(FILES, "prod", chart="../charts/web")
     other = await render_helm(FILES, "prod", chart="../charts/web", values={"greeting": "other"})
 
-    annotations = one(first, "Job").data["metadata"]["annotations"]
+    [migrate, bye, farewell] = [each.data for each in first.documents if each.data["kind"] == "Job"]
+    annotations = migrate["metadata"]["annotations"]
     assert (annotations["undrift.dev/wave"], annotations["undrift.dev/renew"]) == ("-995", "true")
-    assert one(same, "Job").data == one(first, "Job").data
-    assert one(other, "Job").data != one(first, "Job").data
+    assert migrate in [each.data for each in same.documents]
+    assert migrate not in [each.data for each in other.documents]
     assert [each.data["kind"] for each in first.documents].count("Pod") == 0
+    at_delete = "undrift.dev/on-delete"
+    assert at_delete not in bye["metadata"]["annotations"], "it is a hook of upgrades, too"
+    told = farewell["metadata"]["annotations"]
+    assert (told[at_delete], told["undrift.dev/wave"], told["undrift.dev/renew"]) == ("before", "-2", "true")
+    assert told["undrift.dev/run"] != bye["metadata"]["annotations"]["undrift.dev/run"]
+    assert one(first, "Secret").data["metadata"]["annotations"][at_delete] == "after"
 
 
 async def test_an_overlay_on_top(render_helm: conftest.Render) -> None:

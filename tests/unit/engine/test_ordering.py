@@ -35,6 +35,23 @@ def delete(text: str, needs: tuple[str, ...] = ()) -> plan.Change:
     return plan.Change(plan.Action.DELETE, rid(text), plan.Reason.PRUNE, None, live)
 
 
+def farewell(text: str, when: resource.Farewell, wave: int = 0) -> plan.Change:
+    """The creation of what is made at the end."""
+    wanted = resource.Resource(rid(text), {}, wave=wave, farewell=when)
+    return plan.Change(plan.Action.CREATE, rid(text), plan.Reason.DECLARED, wanted)
+
+
+def test_farewells_before_and_after_the_deletes() -> None:
+    """By their waves; those that come after come after every delete."""
+    after, before = resource.Farewell.AFTER, resource.Farewell.BEFORE
+    told = ordered(
+        farewell("Hook/last", after, 12), farewell("Hook/later", after, 11), delete("File/a"), delete("Service/s"),
+        farewell("Hook/second", before, -9), farewell("Hook/first", before, -10),
+    )  # fmt: skip
+
+    assert told == [["Hook/first"], ["Hook/second"], ["Service/s"], ["File/a"], ["Hook/later"], ["Hook/last"]]
+
+
 def ordered(*changes: plan.Change) -> list[list[str]]:
     """Waves of written ids."""
     return [[str(change.id) for change in wave.changes] for wave in ordering.order(changes, ABLE)]

@@ -169,3 +169,23 @@ def test_what_is_wrong_is_told_with_its_place(text: str, place: str, says: str, 
 def test_a_group_that_does_not_answer_is_waited_for() -> None:
     with pytest.raises(errors.TargetUnavailable):
         load("apiVersion: metrics.k8s.io/v1\nkind: PodMetrics\nmetadata: {name: p}\n")
+
+
+def test_farewells_are_not_among_the_resources() -> None:
+    """What is for the end of the application only may have the id of what is there all the time."""
+    text = "---\n".join(
+        [config_map("name: a"), config_map('name: a, annotations: {undrift.dev/on-delete: after, undrift.dev/wave: "3"}'),
+         config_map("name: b, annotations: {undrift.dev/on-delete: before}")]
+    )  # fmt: skip
+
+    found = load(text)
+
+    assert ids(found) == ["ConfigMap/default/a"]
+    told = {str(rid): (one.farewell, one.wave) for rid, one in found.farewells.items()}
+    assert told == {
+        "ConfigMap/default/a": (resource.Farewell.AFTER, 2_000_003),
+        "ConfigMap/default/b": (resource.Farewell.BEFORE, -2_000_000),
+    }
+    with pytest.raises(errors.ResourceInvalid, match="cannot be befor") as caught:
+        load(config_map("name: b, annotations: {undrift.dev/on-delete: befor}"))
+    assert "before" in caught.value.hint

@@ -19,8 +19,9 @@ ADOPT: Final = "undrift.dev/adopt"
 RENEW: Final = "undrift.dev/renew"
 RUN: Final = "undrift.dev/run"
 PROPAGATION: Final = "undrift.dev/propagation"
+ON_DELETE: Final = "undrift.dev/on-delete"
 PROPAGATIONS: Final = ("Background", "Foreground", "Orphan")
-_KNOWN: Final = (WAVE, DEPENDS_ON, PRUNE, ADOPT, RENEW, RUN, PROPAGATION)
+_KNOWN: Final = (WAVE, DEPENDS_ON, PRUNE, ADOPT, RENEW, RUN, PROPAGATION, ON_DELETE)
 _SERVERS: Final = frozenset(
     {
         "creationTimestamp",
@@ -35,6 +36,8 @@ _SERVERS: Final = frozenset(
 )
 _NAME: Final = re.compile(r"[^/%\s]+\Z")
 _FARTHEST: Final = 1_000_000
+_BASES: Final = {None: 0, resource.Farewell.BEFORE: -2 * _FARTHEST, resource.Farewell.AFTER: 2 * _FARTHEST}
+"""Waves of farewells begin here: what comes before all deletions never shares a wave with what comes after."""
 _Path = tuple[str | int, ...]
 
 
@@ -91,7 +94,7 @@ def load(
     draft.resolve()
     if draft.wrong:
         raise errors.gather(draft.wrong)
-    return resource.DesiredState(draft.found, tuple(draft.warnings))
+    return resource.DesiredState(draft.found, tuple(draft.warnings), draft.farewells)
 
 
 def _flatten(document: interfaces.Document, wrong: list[errors.UndriftError]) -> Iterator[Manifest]:
@@ -129,6 +132,7 @@ class _Draft:
         self._schemas = known
         self.namespace = namespace
         self.found: dict[resource.ResourceId, resource.Resource] = {}
+        self.farewells: dict[resource.ResourceId, resource.Resource] = {}
         self.wrong: list[errors.UndriftError] = []
         self.warnings: list[errors.UndriftError] = []
         self._defined: dict[str, tuple[discovery.Api, resource.ResourceId]] = {}
@@ -164,7 +168,8 @@ class _Draft:
         if self._schemas is not None:
             for found in self._schemas.check(one.data):
                 self.wrong.append(one.invalid(found.why, *found.path, hint=found.hint))
-        first = self.found.get(made.id)
+        among = self.found if made.farewell is None else self.farewells
+        first = among.get(made.id)
         if first is not None:
             self.wrong.append(
                 errors.ResourceTwice(
@@ -175,9 +180,9 @@ class _Draft:
                 )
             )
             return
-        self.found[made.id] = made
+        among[made.id] = made
         wanted = _annotations(one.data).get(DEPENDS_ON)
-        if wanted:
+        if wanted and made.farewell is None:
             self._edges.append((made.id, one, str(wanted)))
 
     def resolve(self) -> None:
@@ -217,17 +222,19 @@ class _Draft:
         annotations = _annotations(data)
         self._reserved(one, metadata, annotations)
         _propagation(one, annotations)
+        farewell = _farewell(one, annotations)
         return resource.Resource(
             rid,
             _fields(data, rid, hidden=one.document.secret),
             one.origin(),
-            wave=_wave(one, annotations),
+            wave=_wave(one, annotations) + _BASES[farewell],
             depends_on=(definition,) if definition is not None else (),
             protected=_truth(one, annotations, PRUNE, default=True) is False,
             adopt=_truth(one, annotations, ADOPT, default=False),
             renew=_truth(one, annotations, RENEW, default=False),
             vanishes=_vanishes(rid, data),
             lines=_lines(one, rid),
+            farewell=farewell,
         )
 
     def _api(self, one: Manifest) -> tuple[discovery.Api, resource.ResourceId | None]:
@@ -346,6 +353,16 @@ def _wave(one: Manifest, annotations: Mapping[str, Any]) -> int:
             f"{WAVE} is no whole number", "metadata", "annotations", WAVE, hint='write "1" or "-1"'
         )
     return wave
+
+
+def _farewell(one: Manifest, annotations: Mapping[str, Any]) -> resource.Farewell | None:
+    written = annotations.get(ON_DELETE)
+    if written is None:
+        return None
+    if written not in list(resource.Farewell):
+        hint = words.suggestion(str(written), list(resource.Farewell)) or "write before or after"
+        raise one.invalid(f"{ON_DELETE} cannot be {written}", "metadata", "annotations", ON_DELETE, hint=hint)
+    return resource.Farewell(written)
 
 
 def _propagation(one: Manifest, annotations: Mapping[str, Any]) -> None:
