@@ -129,7 +129,6 @@ class Machine:
             f"--hostname={self.name}", "--register=no", "--keep-unit", "--link-journal=no",
             "--capability=CAP_NET_ADMIN", f"--network-namespace-path=/run/netns/{self._label}",
             "--resolv-conf=off", "--timezone=off",
-            *(f"--inaccessible={one}" for one in self._without),
         ]  # fmt: skip
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -145,8 +144,9 @@ class Machine:
         """Wait until its sshd answers. Raises `MachineError`."""
         end = time.monotonic() + _PATIENCE
         while time.monotonic() < end and self._process is not None and self._process.poll() is None:
-            self._leader = self._leader or next(iter(_children(self._process.pid)), 0)
-            if self._leader and _answers(self.address, self.port):
+            if _answers(self.address, self.port):
+                # Before, what nspawn itself starts may stand there.
+                self._leader = next(iter(_children(self._process.pid)), 0)
                 return
             time.sleep(0.02)
         said = (self._folder / "log").read_text(errors="replace")[-500:]
@@ -241,6 +241,8 @@ class Machine:
 
     def _furnish(self) -> None:
         """Give it a host key, and let our key in."""
+        for program in self._without:
+            (self.root / program.lstrip("/")).unlink()
         for path in (self.key, self.host_key):
             make_key(path)
         place = self.root / "etc/ssh"
@@ -293,6 +295,8 @@ class Sshd:
             *self.more, f"ListenAddress {self.address}:{self.port}", f"HostKey {self.host_key}", "PidFile none",
             "UsePAM no", "StrictModes no", f"AuthorizedKeysFile {self._folder}/authorized_keys", "UseDNS no",
             "PasswordAuthentication no", "KbdInteractiveAuthentication no", "PermitRootLogin yes", "MaxStartups 100",
+            # bash reads ~/.bashrc of whoever runs the tests, but for this: it may take a second.
+            "SetEnv SHLVL=9",
         ]  # fmt: skip
         (self._folder / "config").write_text("\n".join(lines) + "\n")
         program = shutil.which("sshd", path=PATH)

@@ -7,6 +7,8 @@ from tests.integration.providers import world
 from undrift.model import plan, record, source
 from undrift.testing import memory
 
+WAYS = ("local", "ssh")
+
 SITE = world.manifest("""
   directories:
     - path: /srv/www

@@ -11,6 +11,8 @@ from undrift import interfaces
 from undrift.model import record
 from undrift.renderers import plain
 
+WAYS = ("local", "ssh")
+
 
 def manifest(spec: str, **more: str | bytes) -> dict[str, str | bytes]:
     return {

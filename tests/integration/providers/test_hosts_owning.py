@@ -8,6 +8,8 @@ from tests.integration.providers import world
 from undrift.model import application, inventory, plan, record, resource
 from undrift.providers.hosts import book, marks, shelf
 
+WAYS = ("local", "ssh")
+
 
 def files(*paths: str, more: str = "") -> dict[str, str]:
     rows = "".join(f"    - {{path: {path}, content: x{more}}}\n" for path in paths)
@@ -127,7 +129,9 @@ async def test_what_was_taken_away_by_hand_and_left_git_is_not_ours_when_it_come
     assert (here.root / "b").read_text() == "somebody's"
 
 
-async def test_what_was_taken_over_does_not_come_back_to_its_former_owner(here: world.World) -> None:
+async def test_what_was_taken_over_does_not_come_back_to_its_former_owner(
+    here: world.World, on_disk: None
+) -> None:
     """The former owner was at work on it at that moment, and writes down afterwards how it left it."""
     await here.connect()
     place = shelf.Shelf(str(here.root / ".undrift"))

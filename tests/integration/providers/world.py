@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import functools
 import pathlib
@@ -49,9 +50,13 @@ class Files:
         return None
 
 
-class NoSecrets:
+class Secrets:
+    """Credentials in files."""
+
     async def resolve(self, credential: source.Credential) -> str:
-        raise errors.CredentialMissing("none here")
+        if not credential.file:
+            raise errors.CredentialMissing("none here")
+        return await asyncio.to_thread(pathlib.Path(credential.file).read_text)
 
 
 @dataclasses.dataclass
@@ -71,13 +76,19 @@ class World:
 
     async def connect(self) -> interfaces.Session:
         if self.session is None:
-            self.session = await self.provider.connect(self.place, NoSecrets())
+            self.session = await self.provider.connect(self.place, Secrets())
         return self.session
 
     async def close(self) -> None:
         if self.session is not None:
             await self.session.close()
             self.session = None
+
+    async def abandon(self) -> None:
+        """As when the agent dies: nothing is written any more, and nothing of it is kept."""
+        left, self.session, self.provider = self.session, None, provider.HostsProvider()
+        if isinstance(left, provider.FarSession):
+            await left.far.hang_up()
 
     def commit(self, files: Mapping[str, str | bytes | source.File], name: str = "site") -> None:
         self.sources.setdefault(name, Files()).commit(files)

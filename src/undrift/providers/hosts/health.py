@@ -70,64 +70,69 @@ async def probe(asked: Mapping[str, Any], host: transport.Transport) -> str:
     """Why a service is not healthy by its probe, or ""."""
     tried: list[Awaitable[str]] = []
     if asked.get("http"):
-        tried.append(_http(str(asked["http"])))
+        tried.append(_http(str(asked["http"]), host))
     if asked.get("tcp"):
-        tried.append(_tcp(str(asked["tcp"])))
+        tried.append(_tcp(str(asked["tcp"]), host))
     if asked.get("command"):
         tried.append(_command(tuple(asked["command"]), host))
     return "; ".join(problem for problem in await asyncio.gather(*tried) if problem)
 
 
-async def _http(url: str) -> str:
+async def _http(url: str, host: transport.Transport) -> str:
     where = parse.urlsplit(url)
     secure = where.scheme == "https"
+    if secure and isinstance(host, transport.Reachable):
+        return await _command(("curl", "-fsS", "-o", "/dev/null", "-m", f"{_PATIENCE:g}", "--", url), host)
     port = where.port or (443 if secure else 80)
+    shown = f"[{where.hostname}]" if ":" in (where.hostname or "") else where.hostname
     path = parse.urlunsplit(("", "", where.path or "/", where.query, ""))
+    request = (
+        f"GET {path} HTTP/1.1\r\nHost: {shown}:{port}\r\nUser-Agent: undrift\r\nConnection: close\r\n\r\n"
+    )
     try:
+        say = request.encode("ascii")
         async with asyncio.timeout(_PATIENCE):
-            status = await _ask(
-                where.hostname or "", port, path, ssl.create_default_context() if secure else None
-            )
+            words = (await _knock(host, where.hostname or "", port, say, secure=secure)).split()
+        status = int(words[1]) if len(words) > 1 else _BAD
     except TimeoutError:
         return f"{url} does not answer in {_PATIENCE:g} s"
     except (OSError, ValueError) as error:
         return f"{url} cannot be reached: {getattr(error, 'strerror', None) or type(error).__name__}"
+    except errors.TargetError as error:
+        return f"its check failed: {error.what}"
     return f"{url} answers {status}" if status >= _BAD else ""
 
 
-async def _ask(host: str, port: int, path: str, secure: ssl.SSLContext | None) -> int:
-    """The status of a GET. Raises `OSError`, `ValueError`."""
-    reader, writer = await asyncio.open_connection(host, port, ssl=secure)
-    try:
-        shown = f"[{host}]" if ":" in host else host
-        request = (
-            f"GET {path} HTTP/1.1\r\nHost: {shown}:{port}\r\nUser-Agent: undrift\r\nConnection: close\r\n\r\n"
-        )
-        writer.write(request.encode("ascii"))
-        await writer.drain()
-        words = (await reader.readline()).split()
-        return int(words[1]) if len(words) > 1 else _BAD
-    finally:
-        await _hang_up(writer)
-
-
-async def _tcp(address: str) -> str:
-    host, _, port = address.rpartition(":")
+async def _tcp(address: str, host: transport.Transport) -> str:
+    name, _, port = address.rpartition(":")
     try:
         async with asyncio.timeout(_PATIENCE):
-            _, writer = await asyncio.open_connection(host.strip("[]") or "127.0.0.1", int(port))
+            await _knock(host, name.strip("[]") or "127.0.0.1", int(port), b"", secure=False)
     except TimeoutError:
         return f"{address} does not answer in {_PATIENCE:g} s"
     except (OSError, ValueError) as error:
         return f"{address} cannot be reached: {getattr(error, 'strerror', None) or type(error).__name__}"
-    await _hang_up(writer)
+    except errors.TargetError as error:
+        return f"its check failed: {error.what}"
     return ""
 
 
-async def _hang_up(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
+async def _knock(host: transport.Transport, name: str, port: int, say: bytes, *, secure: bool) -> bytes:
+    """What a server answers, as seen from the machine: its first line. Raises `OSError`, `ValueError`."""
+    if isinstance(host, transport.Reachable):
+        return await host.knock(name, port, say)
+    context = ssl.create_default_context() if secure else None
+    reader, writer = await asyncio.open_connection(name, port, ssl=context)
+    try:
+        if not say:
+            return b""
+        writer.write(say)
+        await writer.drain()
+        return await reader.readline()
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 async def _command(command: tuple[str, ...], host: transport.Transport) -> str:

@@ -8,7 +8,7 @@ import pathlib
 import posixpath
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from undrift import errors, interfaces
 from undrift.lib import canonical
@@ -20,6 +20,7 @@ from undrift.providers.hosts import (
     failing,
     kinds,
     local,
+    login,
     managing,
     manifest,
     observing,
@@ -33,19 +34,29 @@ from undrift.providers.hosts import (
 )
 from undrift.providers.hosts.system import facts, previewing
 
+if TYPE_CHECKING:
+    from undrift.providers.hosts.ssh import opening
+
 _FACTS_LAST: Final = 60.0
+_SIDE_BY_SIDE: Final = 64
+"""Changes at a time on a host over SSH: those go in one command."""
 
 
 class HostsProvider:
-    """Implements `interfaces.Provider` for `provider: hosts`: the machine that the agent runs on."""
+    """Implements `interfaces.Provider` for `provider: hosts`: the machine that the agent runs on, or one over SSH."""
 
     def __init__(self) -> None:
         self._shelves: dict[str, shelf.Shelf] = {}
+        self._far: opening.Switchboard | None = None
 
     def capabilities(self, place: target.Target) -> target.Capabilities:
         """See `interfaces.Provider`."""
         return target.Capabilities(
-            watch=True, compare_and_set=True, kind_order=kinds.ORDER, instant=kinds.INSTANT
+            watch=True,
+            compare_and_set=True,
+            kind_order=kinds.ORDER,
+            instant=kinds.INSTANT,
+            concurrency=_SIDE_BY_SIDE if "address" in place.settings else 1,
         )
 
     def load(
@@ -67,20 +78,38 @@ class HostsProvider:
     async def connect(self, place: target.Target, secrets: interfaces.SecretResolver) -> interfaces.Session:
         """See `interfaces.Provider`. Makes the folder of our own records where it is missing."""
         given = settings.read(place)
+        if given.remote is not None:
+            return await self._connect(given, given.remote, secrets)
         await asyncio.to_thread(_prepare, given)
         marked = self._shelves.setdefault(given.state, shelf.Shelf(given.state))
-        return HostsSession(given, local.LocalTransport(given.root), marked)
+        here = local.LocalTransport(given.root)
+        return HostsSession(given, here, marked, _managers(given, here))
+
+    async def _connect(
+        self, given: settings.Settings, remote: login.Remote, secrets: interfaces.SecretResolver
+    ) -> HostsSession:
+        from undrift.providers.hosts.ssh import opening  # noqa: PLC0415 - a quarter of a second, for hosts over SSH
+
+        self._far = self._far or opening.Switchboard()
+        far = await self._far.connect(remote, given.root, given.state, secrets)
+        return FarSession(given, far, await far.managers(given.root))
 
 
 class HostsSession:
     """Implements `interfaces.Session` on one machine."""
 
-    def __init__(self, place: settings.Settings, host: transport.Transport, marked: shelf.Shelf) -> None:
+    def __init__(
+        self,
+        place: settings.Settings,
+        host: transport.Transport,
+        marked: shelf.Shelf,
+        managers: Mapping[str, managing.Manager],
+    ) -> None:
         self._place = place
         self._host = host
         self._shelf = marked
         self._book = book.Book(marked)
-        services = managing.Services(_managers(place, host), host)
+        services = managing.Services(managers, host)
         self._observer = observing.Observer(host, self._book, services)
         keepsakes = restoring.Keepsakes(host, self._book, restoring.folder(place.state, place.root))
         self._applier = applying.Applier(host, self._book, services, self._observer, keepsakes, place.real)
@@ -141,6 +170,25 @@ class HostsSession:
     async def close(self) -> None:
         """See `interfaces.Session`."""
         await asyncio.to_thread(self._book.try_to_flush)
+
+
+class FarSession(HostsSession):
+    """A session on a host over SSH."""
+
+    def __init__(
+        self, place: settings.Settings, far: opening.Far, managers: Mapping[str, managing.Manager]
+    ) -> None:
+        super().__init__(place, far.host, far.marked, managers)
+        self.far = far
+
+    def watch(self) -> AsyncIterator[frozenset[resource.ResourceId]]:
+        """See `interfaces.Session`."""
+        return self.far.watch()
+
+    async def close(self) -> None:
+        """See `interfaces.Session`."""
+        await super().close()
+        await self.far.hang_up()
 
 
 def _managers(place: settings.Settings, host: transport.Transport) -> Mapping[str, managing.Manager]:

@@ -173,6 +173,18 @@ class Transport(Protocol):
 class Reachable(Transport, Protocol):
     """A machine that is elsewhere: there is a way to it, which a change can close."""
 
+    @property
+    def user(self) -> str:
+        """Who we sign in as."""
+        ...
+
     async def reach(self, seconds: float) -> None:
         """Get in by a new connection, trying for so long. Raises `TargetUnavailable`."""
+        ...
+
+    async def knock(self, address: str, port: int, say: bytes = b"") -> bytes:
+        """Connect to a server as the machine itself would; what it answers to `say`, one line.
+
+        Raises `OSError` where nobody answers, and `TargetError`s of the machine.
+        """
         ...

@@ -8,23 +8,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import errno
+import os
 import shlex
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 import asyncssh
 
 from undrift import errors, interfaces
-from undrift.model import source
 from undrift.providers.hosts import login
-from undrift.providers.hosts.ssh import saying, scripts, speech, trusting
+from undrift.providers.hosts.ssh import saying, scripts, signing_in, speech
 
 _AT_ONCE: Final = 8
 """Channels at a time: sshd allows ten a connection unless told otherwise."""
-_KEEP_ALIVE: Final = 5.0
-_MISSED: Final = 3
-"""Keep-alives without an answer after which the host is away."""
 _MOST: Final = 256 << 20
 _CHUNK: Final = 1 << 18
 _BROKEN: Final = (asyncssh.Error, OSError, TimeoutError)
@@ -77,6 +75,11 @@ class Connection:
         """The host, for people."""
         return str(self._remote.login)
 
+    @property
+    def user(self) -> str:
+        """Who we sign in as."""
+        return self._remote.login.user
+
     async def greeting(self) -> Greeting:
         """What the host said of itself when the connection was made."""
         await self._open()
@@ -126,6 +129,31 @@ class Connection:
                     ) from error
             await asyncio.sleep(_PAUSE)
 
+    async def knock(self, address: str, port: int, say: bytes) -> bytes:
+        """Connect to a server from the host; the first line of its answer to `say`. Raises `OSError`."""
+        async with self._channels:
+            connection = await self._open()
+            try:
+                reader, writer = await connection.open_connection(address, port, encoding=None)
+            except asyncssh.ChannelOpenError as error:
+                if error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
+                    raise errors.TargetDenied(
+                        f"sshd on {self.place} lets us not connect to {address}:{port} there",
+                        hint="allow it (AllowTcpForwarding local), or write the probe as a command",
+                    ) from error
+                raise OSError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED)) from error
+            except asyncssh.Error as error:
+                raise errors.TargetUnavailable(f"{self.place} hung up", why=str(error)) from error
+            try:
+                if not say:
+                    return b""
+                writer.write(say)
+                return bytes(await reader.readline())
+            except asyncssh.Error as error:
+                raise OSError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)) from error
+            finally:
+                writer.close()
+
     async def close(self) -> None:
         """Hang up."""
         chain = list(self._chain)
@@ -163,7 +191,7 @@ class Connection:
             way.insert(0, jump)
         for one in way:
             tunnel = self._chain[-1] if self._chain else None
-            self._chain.append(await connect(one, self._secrets, tunnel))
+            self._chain.append(await signing_in.connect(one, self._secrets, tunnel))
         if self._remote.sudo_password is not None:
             self._password = (await self._secrets.resolve(self._remote.sudo_password)).rstrip("\n")
 
@@ -281,113 +309,3 @@ async def _hear(stream: asyncssh.SSHReader[bytes], heard: bytearray) -> None:
             heard += chunk
             if len(heard) > _MOST:
                 raise errors.TargetDenied(f"the host answers with more than {_MOST >> 20} MiB")
-
-
-async def connect(
-    to: login.Login, secrets: interfaces.SecretResolver, tunnel: asyncssh.SSHClientConnection | None
-) -> asyncssh.SSHClientConnection:
-    """A new connection to one host. Raises `HostUntrusted`, `TargetDenied`, `TargetUnavailable`."""
-    trusted = trusting.read(await _text(to.host_keys, secrets), str(to))
-    client = trusting.Client()
-    async with contextlib.AsyncExitStack() as agents:
-        options = await _credentials(to, secrets, agents)
-        return await _connect(to, trusted, tunnel, client, options)
-
-
-async def _connect(
-    to: login.Login,
-    trusted: asyncssh.SSHKnownHosts,
-    tunnel: asyncssh.SSHClientConnection | None,
-    client: trusting.Client,
-    options: Mapping[str, Any],
-) -> asyncssh.SSHClientConnection:
-    try:
-        return await asyncssh.connect(
-            to.address,
-            to.port,
-            tunnel=tunnel or (),
-            config=[],
-            known_hosts=trusted,
-            host_key_alias=to.alias or None,
-            username=to.user,
-            client_factory=lambda: client,
-            connect_timeout=to.connect_timeout,
-            login_timeout=to.connect_timeout,
-            keepalive_interval=_KEEP_ALIVE,
-            keepalive_count_max=_MISSED,
-            compression_algs=None,
-            **options,
-        )
-    except asyncssh.HostKeyNotVerifiable as error:
-        raise trusting.refused(str(to), error.reason, client.shown) from error
-    except asyncssh.KeyExchangeFailed as error:
-        raise trusting.refused(str(to), f"it has no key of the trusted kinds ({error.reason})", "") from error
-    except asyncssh.PermissionDenied as error:
-        raise errors.TargetDenied(
-            f"{to} does not let {to.user} in",
-            why=error.reason,
-            hint="look at the credentials in settings of the Target, and at the authorized keys of that user",
-        ) from error
-    except (asyncssh.Error, OSError, TimeoutError) as error:
-        why = getattr(error, "strerror", None) or str(error) or f"no answer in {to.connect_timeout:g} s"
-        raise errors.TargetUnavailable(
-            f"{to} cannot be reached", why=why, hint="is it on, and is sshd? It is tried again"
-        ) from error
-
-
-async def _credentials(
-    to: login.Login, secrets: interfaces.SecretResolver, agents: contextlib.AsyncExitStack
-) -> dict[str, Any]:
-    """What we may sign in with, and nothing that lies about on the agent's host."""
-    keys: list[Any] = []
-    if to.identity is not None:
-        keys.append(await _key(to, to.identity, secrets))
-    if to.agent:
-        keys += await _lent(to, agents)
-    password = await secrets.resolve(to.password) if to.password is not None else None
-    # No list at all: an empty one would be filled with whatever keys there are in our home.
-    return {
-        "client_keys": keys or None,
-        "agent_path": None,
-        "password": password.rstrip("\n") if password is not None else None,
-    }
-
-
-async def _lent(to: login.Login, agents: contextlib.AsyncExitStack) -> list[Any]:
-    """The keys of an SSH agent; they can be used as long as `agents` is open."""
-    try:
-        agent = await asyncssh.connect_agent(to.agent)
-        agents.push_async_callback(_end, agent)
-        return list(await agent.get_keys())
-    except (OSError, ValueError) as error:
-        raise errors.TargetDenied(
-            f"the SSH agent at {to.agent} gives no keys for {to}",
-            why=str(error),
-            hint="is it running, and may we open its socket?",
-        ) from error
-
-
-async def _end(agent: asyncssh.SSHAgentClient) -> None:
-    agent.close()
-    await agent.wait_closed()
-
-
-async def _key(to: login.Login, identity: source.Credential, secrets: interfaces.SecretResolver) -> Any:
-    passphrase = await secrets.resolve(to.passphrase) if to.passphrase is not None else None
-    try:
-        key = asyncssh.import_private_key(
-            await secrets.resolve(identity), passphrase.rstrip("\n") if passphrase else None
-        )
-        if to.certificate is None:
-            return key
-        return key, asyncssh.import_certificate(await secrets.resolve(to.certificate))
-    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
-        raise errors.TargetDenied(
-            f"the key for {to} cannot be used",
-            why=str(error),
-            hint="settings.identity is a private key (settings.passphrase opens it), settings.certificate its certificate",
-        ) from error
-
-
-async def _text(given: str | source.Credential, secrets: interfaces.SecretResolver) -> str:
-    return given if isinstance(given, str) else await secrets.resolve(given)

@@ -62,6 +62,7 @@ plain "$2"
 umask 022
 case $v in */*/*) m=$(mkdir -p -- "${v%/*}" 2>&1) || { printf '=f %s\n=.\n' "${m##*$nl}"; exit; } ;; esac
 [ -d "$v" ] || m=$(mkdir -m 700 -- "$v" 2>&1) || { printf '=f %s\n=.\n' "${m##*$nl}"; exit; }
+[ -w "$v" ] && [ -x "$v" ] || { printf '=f : Permission denied\n=.\n'; exit; }
 printf '=o %s %s\n=.\n' "$(stat -c %u -- "$v")" "$(id -u)"
 """
 )
@@ -81,11 +82,15 @@ hold() {
     set -f
     m=$( { : >>"./$lock"; } 2>&1) || gone
     chmod 600 "./$lock" 2>/dev/null
+    left=100
     if command -v flock >/dev/null 2>&1; then
         exec 9<>"./$lock"
-        flock -w 10 9 || flock -n 9 || { printf '=b %s\n=.\n' "$(tail -c +9 "./$lock" | head -n 1)"; exit; }
+        until flock -n 9; do
+            left=$((left - 1))
+            [ "$left" -gt 0 ] || { printf '=b %s\n=.\n' "$(tail -c +9 "./$lock" | head -n 1)"; exit; }
+            sleep 0.1
+        done
     else
-        left=100
         until mkdir ./lock.d 2>/dev/null; do
             who=$(cat ./lock.d/pid 2>/dev/null)
             if [ -n "$who" ] && ! kill -0 "$who" 2>/dev/null; then rm -rf ./lock.d; fi
@@ -274,7 +279,9 @@ class FarShelf(shelf.Shelf):
             # It was exchanged while it was read; the next look tells.
             self._digests[name] = ""
             return
-        self._keep_as(name, marks.read(_key(name), content, f"{self.state}/{name}"), content)
+        self._keep_as(
+            name, marks.read(_key(name), content, f"{self.state}/{name.removeprefix('./')}"), content
+        )
 
     def _keep_as(self, name: str, file: marks.File, content: bytes) -> None:
         self._digests[name] = hashlib.sha256(content).hexdigest()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import errno
 import os
+import posixpath
 from typing import Final
 
 from undrift import errors
+from undrift.lib import paths
 from undrift.providers.hosts import failing
 
 _CODES: Final = {
@@ -68,6 +70,18 @@ def escapes(folder: str, leads_to: str) -> errors.PathEscapes:
         f"{folder} leads out of the target's root",
         why=f"a link on the way leads to {leads_to}",
         hint="remove the link, or declare a path that does not go through it",
+    )
+
+
+def dangles(path: str, leads_to: str) -> errors.TargetError:
+    """The error for a link on the way to a path that leads to what is not there: out of the root, for all we know."""
+    out = leads_to.startswith("/") or paths.link_leaves(path.strip("/"), leads_to)
+    if out:
+        return escapes(posixpath.dirname(path), leads_to)
+    return errors.ChangeRefused(
+        f"writing {path} failed",
+        why=f"a link on the way to it leads to {leads_to}, which is not there",
+        hint="make that folder, or remove the link",
     )
 
 

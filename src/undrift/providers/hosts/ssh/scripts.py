@@ -229,6 +229,7 @@ make() {
                 printf '=m %s %s\0\n' "$1" "$at"
                 flush .
             else
+                if [ -L "./$part" ] && [ ! -e "./$part" ]; then m="dangles $(readlink -n -- "./$part")"; fi
                 case $m in *': File exists') [ -d "./$part" ] ;; *) false ;; esac || { all "$@"; return 1; }
             fi
             cd -P "./$part" 2>/dev/null || { why "./$part"; all "$@"; return 1; }

@@ -267,6 +267,9 @@ class Outcome:
             above = posixpath.dirname(step.path)
             self.errors[caller] = saying.escapes(above, said.removeprefix("escapes "))
             return
+        if said.startswith("dangles "):
+            self.errors[caller] = saying.dangles(step.path, said.removeprefix("dangles "))
+            return
         doing = _DOING.get(type(step), "writing")
         error = saying.explain(said, step.path, doing, self._who)
         self.errors[caller] = error

@@ -53,9 +53,18 @@ class SshTransport:
         """What the host said of itself when the connection was made."""
         return await self._connection.greeting()
 
+    @property
+    def user(self) -> str:
+        """See `transport.Reachable`."""
+        return self._connection.user
+
     async def reach(self, seconds: float) -> None:
         """See `transport.Reachable`: the connections that are open tell nothing of that."""
         await self._connection.reach(seconds)
+
+    async def knock(self, address: str, port: int, say: bytes = b"") -> bytes:
+        """See `transport.Reachable`."""
+        return await self._connection.knock(address, port, say)
 
     async def look(self, wanted: Mapping[str, transport.Need]) -> Mapping[str, transport.Seen]:
         """See `transport.Transport`."""

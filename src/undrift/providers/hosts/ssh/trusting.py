@@ -41,15 +41,14 @@ def read(text: str, place: str) -> asyncssh.SSHKnownHosts:
         marker = [words.pop(0)] if words[0] in _MARKERS else []
         if words and _is_algorithm(words[0]):
             words.insert(0, "*")
+        if not _is_key(" ".join(words[1:])):
+            raise errors.TargetDenied(
+                f"the host keys of {place} cannot be read",
+                why=f"this is no line with a key: {line[:80]}",
+                hint="write lines as in known_hosts: `ssh-keyscan -t ed25519 HOST`, compared at the host's console",
+            )
         lines.append(" ".join([*marker, *words]))
-    try:
-        found = asyncssh.import_known_hosts("\n".join(lines) + "\n")
-    except ValueError as error:
-        raise errors.TargetDenied(
-            f"the host keys of {place} cannot be read",
-            why=str(error),
-            hint="write lines as in known_hosts: `ssh-keyscan -t ed25519 HOST`, compared at the host's console",
-        ) from error
+    found = asyncssh.import_known_hosts("\n".join(lines) + "\n")
     if not lines:
         raise errors.TargetDenied(
             f"there is no host key for {place}",
@@ -67,6 +66,14 @@ def refused(place: str, why: str, shown: str) -> errors.HostUntrusted:
         hint=f"if it was set up anew, compare that with {console} and change settings.hostKeys of the "
         "Target; else somebody sits between",
     )
+
+
+def _is_key(text: str) -> bool:
+    try:
+        asyncssh.import_public_key(text)
+    except asyncssh.KeyImportError:
+        return False
+    return True
 
 
 def _is_algorithm(word: str) -> bool:
