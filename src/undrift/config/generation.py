@@ -106,11 +106,13 @@ class RolloutPart(part.Part):
 
     batches: Annotated[tuple[Share, ...], pydantic.Field(min_length=1)] = part.said(
         "How many have the change in all after each batch; after the last one it is all of them.",
-        default=(application.Share(1), application.Share(percent=25)),
+        default=(1, "25%"),
+        validate_default=True,
     )
     max_unavailable: Share = part.said(
         "How many may be away, or unwell without the change, for the others to go on.",
-        default=application.Share(percent=25),
+        default="25%",
+        validate_default=True,
     )
 
 
