@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, ClassVar
 from urllib import parse
 
 from undrift import errors
-from undrift.forges import abilities, address, commenting, requesting, wording
+from undrift.forges import abilities, issues, requesting, wording
 from undrift.model import forge
 
 _DRAFT = "WIP: "
 _DRAFTS = ("WIP:", "[WIP]")
 _LONGEST = 255 - len(_DRAFT)
-_PAGE = {"limit": 50}
 _NEWEST = 10
 _LOOKED_AT = 2000
 """Closed pull requests that are looked at for ours: Gitea finds none by its head."""
@@ -29,21 +28,12 @@ _STATES = {
 }
 
 
-class Gitea:
+class Gitea(issues.Repository):
     """One repository on a Gitea."""
 
     limits = forge.Limits(description=255, auto_merge=True)
 
-    def __init__(self, client: requesting.Client, where: address.Address) -> None:
-        self._client = client
-        self._where = where
-        self._owner, self._name = (requesting.quote(part) for part in where.owner_and_name())
-        self._base = f"repos/{self._owner}/{self._name}"
-        self._login: str | None = None
-
-    async def default_branch(self) -> str:
-        """The name of the repository's default branch."""
-        return str((await self._client.get(self._base))["default_branch"])
+    page: ClassVar[Mapping[str, Any]] = {"limit": 50}
 
     async def find_open(self, head: str, base: str) -> forge.PullRequest | None:
         """The open pull request between two branches; of several the oldest.
@@ -82,15 +72,11 @@ class Gitea:
         found.sort(key=lambda one: -one.number)
         return [*[await self._with_closer(one) for one in found[:1]], *found[1:]]
 
-    async def pull_request(self, number: int) -> forge.PullRequest:
-        """One pull request."""
-        return await self._with_closer(_pull_request(await self._client.get(f"{self._base}/pulls/{number}")))
-
     async def create(self, spec: forge.PullRequestSpec) -> forge.PullRequest:
         """Open a pull request; where there is one already, that one."""
-        title = (_DRAFT if spec.draft else "") + wording.cut(spec.title, _LONGEST)
+        title = self._title(spec.title, draft=spec.draft)
         body = {"head": spec.head, "base": spec.base, "title": title, "body": spec.body}
-        labels = await self._label_ids(spec.labels)
+        labels = await self._labels(spec.labels)
         ask = requesting.Ask(
             "POST", f"{self._base}/pulls", body=body | {"labels": labels}, also=(409,), again=True
         )
@@ -101,10 +87,7 @@ class Gitea:
         first = await self.find_open(spec.head, spec.base)
         if first is not None and first.number < made.number:
             return await self._withdrawn(made, first)
-        if spec.reviewers:
-            users, teams = wording.people(spec.reviewers)
-            asked = {"reviewers": users, "team_reviewers": teams}
-            await self._client.send("POST", f"{self._pull(made)}/requested_reviewers", asked, again=True)
+        await self._ask_reviewers(made, spec.reviewers)
         return made
 
     async def _withdrawn(self, made: forge.PullRequest, first: forge.PullRequest) -> forge.PullRequest:
@@ -125,67 +108,6 @@ class Gitea:
                 hint="run again: it may have been closed meanwhile",
             )
         return found
-
-    async def update(
-        self,
-        known: forge.PullRequest,
-        *,
-        title: str | None = None,
-        body: str | None = None,
-        labels: Sequence[str] | None = None,
-    ) -> forge.PullRequest:
-        """Change what is given and differs. Labels are added, none is taken off."""
-        wanted: dict[str, str] = {}
-        cut = wording.cut(title, _LONGEST) if title is not None else known.title
-        if cut != known.title:
-            wanted["title"] = (_DRAFT if known.draft else "") + cut
-        if body is not None and not wording.same(body, known.body):
-            wanted["body"] = body
-        if wanted:
-            known = _pull_request(await self._client.send("PATCH", self._pull(known), wanted))
-        missing = [label for label in labels or () if label not in known.labels]
-        if missing:
-            ids = await self._label_ids(missing)
-            await self._client.send(
-                "POST", f"{self._issue(known.number)}/labels", {"labels": ids}, again=True
-            )
-            known = dataclasses.replace(known, labels=(*known.labels, *missing))
-        return known
-
-    async def close(self, known: forge.PullRequest, comment: str = "") -> None:
-        """Close without merging, saying why in a comment."""
-        if comment:
-            await self._comment(known.number, comment)
-        await self._client.send("PATCH", self._pull(known), {"state": "closed"})
-
-    async def upsert_comment(self, number: int, marker: str, body: str) -> forge.Comment:
-        """The comment of ours that holds `marker` gets this text."""
-
-        async def edit(known: forge.Comment, text: str) -> forge.Comment:
-            at = f"{self._base}/issues/comments/{known.key}"
-            return _comment(await self._client.send("PATCH", at, {"body": text}))
-
-        ours = commenting.written_by(await self.comments(number), await self._me())
-        return await commenting.upsert(ours, marker, body, lambda text: self._comment(number, text), edit)
-
-    async def comments(self, number: int) -> Sequence[forge.Comment]:
-        """All comments of a pull request, oldest first."""
-        return [_comment(one) async for one in self._all(f"{self._issue(number)}/comments")]
-
-    async def set_status(self, sha: str, status: forge.Status) -> None:
-        """Set a status of a commit; what says the same already is left."""
-        wanted = dataclasses.replace(
-            status, description=wording.cut(status.description, self.limits.description)
-        )
-        if any(wording.says(one, wanted) for one in await self.statuses(sha)):
-            return
-        body = {
-            "state": wanted.state.value,
-            "context": wanted.context,
-            "description": wanted.description,
-            "target_url": wanted.url,
-        }
-        await self._client.send("POST", f"{self._base}/statuses/{sha}", body, again=True)
 
     async def statuses(self, sha: str) -> Sequence[forge.Status]:
         """The newest status of each context."""
@@ -227,20 +149,13 @@ class Gitea:
             pull_request=f"{web}/pulls/{{number}}",
         )
 
-    async def close_session(self) -> None:
-        """Close the connections."""
-        await self._client.close()
-
     # ------------------------------------------------------------------ below: what Gitea wants and says
 
-    def _pull(self, known: forge.PullRequest) -> str:
-        return f"{self._base}/pulls/{known.number}"
+    def _read(self, data: Any) -> forge.PullRequest:
+        return _pull_request(data)
 
-    def _issue(self, number: int) -> str:
-        return f"{self._base}/issues/{number}"
-
-    def _all(self, path: str, params: requesting.Params | None = None) -> AsyncIterator[Any]:
-        return self._client.pages(requesting.Ask("GET", path, {**_PAGE, **(params or {})}))
+    def _title(self, title: str, *, draft: bool) -> str:
+        return (_DRAFT if draft else "") + wording.cut(title, _LONGEST)
 
     async def _list(
         self, params: requesting.Params, head: str, base: str
@@ -264,17 +179,7 @@ class Gitea:
                 closer = (one.get("user") or {}).get("login", "")
         return dataclasses.replace(known, closed_by=closer)
 
-    async def _comment(self, number: int, text: str) -> forge.Comment:
-        return _comment(await self._client.send("POST", f"{self._issue(number)}/comments", {"body": text}))
-
-    async def _me(self) -> str:
-        """Our own name; "" where the token may not ask for it."""
-        if self._login is None:
-            answer = await self._client.ask(requesting.Ask("GET", "user", also=(401, 403)))
-            self._login = str(answer.data["login"]) if answer.status < 400 else ""  # noqa: PLR2004 - success
-        return self._login
-
-    async def _label_ids(self, names: Sequence[str]) -> list[int]:
+    async def _labels(self, names: Sequence[str]) -> list[int]:
         """The numbers of labels of the repository or its organization; those that nobody has are made."""
         if not names:
             return []
@@ -307,10 +212,6 @@ def _pull_request(data: Any) -> forge.PullRequest:
         merged_sha=(data["merge_commit_sha"] or "") if data["merged"] else "",
         created=wording.seconds(data["created_at"]),
     )
-
-
-def _comment(data: Any) -> forge.Comment:
-    return forge.Comment(str(data["id"]), data["body"], (data.get("user") or {}).get("login", ""))
 
 
 def _status(data: Any) -> forge.Status:

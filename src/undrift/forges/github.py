@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 from undrift import errors
-from undrift.forges import abilities, address, answering, commenting, requesting, wording
+from undrift.forges import abilities, address, answering, issues, requesting, wording
 from undrift.model import forge
 
 _HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
-_PAGE = {"per_page": 100}
 _NEWEST = 10
 _PUSHERS = {"OWNER", "MEMBER", "COLLABORATOR"}
 _DECISIVE = {"APPROVED", "CHANGES_REQUESTED", "DISMISSED"}
@@ -24,23 +23,17 @@ mutation($id: ID!, $method: PullRequestMergeMethod!, $sha: GitObjectID!) {
 """
 
 
-class GitHub:
+class GitHub(issues.Repository):
     """One repository on GitHub."""
 
     limits = forge.Limits(title=255, body=65_536, comment=65_536, description=140, auto_merge=True)
 
+    page: ClassVar[Mapping[str, Any]] = {"per_page": 100}
+
     def __init__(self, client: requesting.Client, where: address.Address) -> None:
         client.headers = _HEADERS
-        self._client = client
-        self._where = where
-        owner, name = where.owner_and_name()
-        self._base = f"repos/{requesting.quote(owner)}/{requesting.quote(name)}"
-        self._owner = ""
-        self._login: str | None = None
-
-    async def default_branch(self) -> str:
-        """The name of the repository's default branch."""
-        return str((await self._client.get(self._base))["default_branch"])
+        super().__init__(client, where)
+        self._login_of_owner = ""
 
     async def find_open(self, head: str, base: str) -> forge.PullRequest | None:
         """The open pull request between two branches; of several the oldest."""
@@ -72,10 +65,6 @@ class GitHub:
                 break
         return [*[await self._with_closer(one) for one in found[:1]], *found[1:]]
 
-    async def pull_request(self, number: int) -> forge.PullRequest:
-        """One pull request."""
-        return await self._with_closer(_pull_request(await self._client.get(f"{self._base}/pulls/{number}")))
-
     async def create(self, spec: forge.PullRequestSpec) -> forge.PullRequest:
         """Open a pull request; where there is one already, that one."""
         body = {
@@ -93,10 +82,7 @@ class GitHub:
             found = await self.find_open(spec.head, spec.base)
             return found or self._refused(answer)
         made = await self.update(_pull_request(answer.data), labels=spec.labels)
-        if spec.reviewers:
-            users, teams = wording.people(spec.reviewers)
-            asked = {"reviewers": users, "team_reviewers": teams}
-            await self._client.send("POST", f"{self._pull(made)}/requested_reviewers", asked, again=True)
+        await self._ask_reviewers(made, spec.reviewers)
         return made
 
     async def _opened(self, body: dict[str, Any]) -> requesting.Answer:
@@ -109,63 +95,6 @@ class GitHub:
             why=answering.message(answer),
             hint="check that both branches are there and that they differ",
         )
-
-    async def update(
-        self,
-        known: forge.PullRequest,
-        *,
-        title: str | None = None,
-        body: str | None = None,
-        labels: Sequence[str] | None = None,
-    ) -> forge.PullRequest:
-        """Change what is given and differs. Labels are added, none is taken off; GitHub makes those it has not."""
-        wanted: dict[str, str] = {}
-        cut = wording.cut(title, self.limits.title) if title is not None else known.title
-        if cut != known.title:
-            wanted["title"] = cut
-        if body is not None and not wording.same(body, known.body):
-            wanted["body"] = body
-        if wanted:
-            known = _pull_request(await self._client.send("PATCH", self._pull(known), wanted))
-        missing = [label for label in labels or () if label not in known.labels]
-        if missing:
-            await self._client.send(
-                "POST", f"{self._issue(known.number)}/labels", {"labels": missing}, again=True
-            )
-            known = dataclasses.replace(known, labels=(*known.labels, *missing))
-        return known
-
-    async def close(self, known: forge.PullRequest, comment: str = "") -> None:
-        """Close without merging, saying why in a comment."""
-        if comment:
-            await self._comment(known.number, comment)
-        await self._client.send("PATCH", self._pull(known), {"state": "closed"})
-
-    async def upsert_comment(self, number: int, marker: str, body: str) -> forge.Comment:
-        """The comment of ours that holds `marker` gets this text."""
-
-        async def edit(known: forge.Comment, text: str) -> forge.Comment:
-            at = f"{self._base}/issues/comments/{known.key}"
-            return _comment(await self._client.send("PATCH", at, {"body": text}))
-
-        ours = commenting.written_by(await self.comments(number), await self._me())
-        return await commenting.upsert(ours, marker, body, lambda text: self._comment(number, text), edit)
-
-    async def comments(self, number: int) -> Sequence[forge.Comment]:
-        """All comments of a pull request, oldest first."""
-        return [_comment(one) async for one in self._all(f"{self._issue(number)}/comments")]
-
-    async def set_status(self, sha: str, status: forge.Status) -> None:
-        """Set a status of a commit; what says the same already is left."""
-        wanted = dataclasses.replace(
-            status, description=wording.cut(status.description, self.limits.description)
-        )
-        if any(wording.says(one, wanted) for one in await self.statuses(sha)):
-            return
-        body = {"state": wanted.state.value, "context": wanted.context, "description": wanted.description}
-        if wanted.url:
-            body["target_url"] = wanted.url
-        await self._client.send("POST", f"{self._base}/statuses/{sha}", body, again=True)
 
     async def statuses(self, sha: str) -> Sequence[forge.Status]:
         """The newest status of each context: GitHub tells the newest first."""
@@ -213,20 +142,13 @@ class GitHub:
             pull_request=f"{web}/pull/{{number}}",
         )
 
-    async def close_session(self) -> None:
-        """Close the connections."""
-        await self._client.close()
-
     # ------------------------------------------------------------------ below: what GitHub wants and says
 
-    def _pull(self, known: forge.PullRequest) -> str:
-        return f"{self._base}/pulls/{known.number}"
+    def _read(self, data: Any) -> forge.PullRequest:
+        return _pull_request(data)
 
-    def _issue(self, number: int) -> str:
-        return f"{self._base}/issues/{number}"
-
-    def _all(self, path: str, params: requesting.Params | None = None) -> AsyncIterator[Any]:
-        return self._client.pages(requesting.Ask("GET", path, {**_PAGE, **(params or {})}))
+    def _title(self, title: str, *, draft: bool) -> str:
+        return wording.cut(title, self.limits.title)
 
     async def _list(
         self, head: str, base: str, params: requesting.Params
@@ -235,10 +157,10 @@ class GitHub:
         new one only.
         """
         filters = {"base": base}
-        if head and not self._owner:
-            self._owner = str((await self._client.get(self._base))["owner"]["login"])
+        if head and not self._login_of_owner:
+            self._login_of_owner = str((await self._client.get(self._base))["owner"]["login"])
         if head:
-            filters["head"] = f"{self._owner}:{head}"
+            filters["head"] = f"{self._login_of_owner}:{head}"
         async for one in self._all(f"{self._base}/pulls", {**params, **filters}):
             source = (one["head"]["repo"] or {}).get("id")
             if (
@@ -254,16 +176,6 @@ class GitHub:
             return known
         closer = (await self._client.get(self._issue(known.number))).get("closed_by")
         return dataclasses.replace(known, closed_by=(closer or {}).get("login", ""))
-
-    async def _comment(self, number: int, text: str) -> forge.Comment:
-        return _comment(await self._client.send("POST", f"{self._issue(number)}/comments", {"body": text}))
-
-    async def _me(self) -> str:
-        """Our own name; "" where the token is not a person's: those of apps and of jobs may not ask."""
-        if self._login is None:
-            answer = await self._client.ask(requesting.Ask("GET", "user", also=(401, 403)))
-            self._login = str(answer.data["login"]) if answer.status < 400 else ""  # noqa: PLR2004 - success
-        return self._login
 
 
 def _pull_request(data: Any) -> forge.PullRequest:
@@ -283,10 +195,6 @@ def _pull_request(data: Any) -> forge.PullRequest:
         merged_sha=(data["merge_commit_sha"] or "") if merged else "",
         created=wording.seconds(data["created_at"]),
     )
-
-
-def _comment(data: Any) -> forge.Comment:
-    return forge.Comment(str(data["id"]), data.get("body") or "", (data.get("user") or {}).get("login", ""))
 
 
 def _status(data: Any) -> forge.Status:
