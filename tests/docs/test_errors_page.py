@@ -19,7 +19,7 @@ PAGE = "reference/errors.md"
 KINDS = errors.kinds()
 FAMILIES = ["UD100", "UD300", "UD400", "UD600", "UD700", "UD910"]
 TOLD = sorted(set(KINDS) - set(FAMILIES))
-WARNINGS = {"UD405", "UD406", "UD411", "UD604", "UD615"}
+WARNINGS = {"UD405", "UD406", "UD411", "UD416", "UD604", "UD615"}
 _LABELS = {"where": "where", "commit": "commit", "why": "why", "next": "hint"}
 _ENTRY = re.compile(r"^### (\S+) (\S+) \{ #(\S+) \}$", re.MULTILINE)
 

@@ -153,6 +153,7 @@ def _dangling(one: entry.Entry, target: str, zone: str, index: _Index) -> str:
 
 def _glue(zone: str, entries: Sequence[entry.Entry], index: _Index) -> _Found:
     """Name servers of a delegation that lie below it need their addresses in this zone, the same as below."""
+    here = {(one.fqdn, one.kind) for one in entries}
     for one in entries:
         if one.kind != "NS" or not one.name:
             continue
@@ -160,8 +161,7 @@ def _glue(zone: str, entries: Sequence[entry.Entry], index: _Index) -> _Found:
             target = value.lower()
             if target != one.fqdn and not target.endswith(f".{one.fqdn}"):
                 continue
-            glue = {kind: found for kind, found in index.names.get(target, {}).items() if found.zone == zone}
-            if not any(kind in glue for kind in _ADDRESSES):
+            if not any((target, kind) in here for kind in _ADDRESSES):
                 what = f"{one.name} NS points to {target}, whose address is not in {zone}"
                 why = "nobody can ask for it: it lies below what it serves (glue)"
                 yield errors.ResourceInvalid(

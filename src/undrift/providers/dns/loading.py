@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from octodns.record import Record
 from octodns.zone import Zone
@@ -12,12 +11,22 @@ from octodns.zone import Zone
 from undrift import errors, interfaces
 from undrift.lib import globs
 from undrift.model import resource, source
-from undrift.providers.dns import checking, declaring, entry, kinds, naming, records, settings, zonefiles
+from undrift.providers.dns import (
+    checking,
+    declaring,
+    entry,
+    gathering,
+    kinds,
+    naming,
+    records,
+    settings,
+    zonefiles,
+)
 
 
 def load(rendered: interfaces.Rendered, given: settings.Settings) -> resource.DesiredState:
     """Everything that is declared. Raises `ResourceInvalid` and `ResourceTwice`, all at once."""
-    draft = Draft(given)
+    draft = gathering.Draft()
     draft.take(_entries(rendered, given))
     zones = draft.zones()
     judged = checking.check(zones)
@@ -30,64 +39,9 @@ def load(rendered: interfaces.Rendered, given: settings.Settings) -> resource.De
     return resource.DesiredState(found, judged.warnings)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Found:
-    """An entry, and whether its file is one of overrides."""
-
-    one: entry.Entry
-    overrides: bool = False
-
-
-class Draft:
-    """Zones while their files are read."""
-
-    def __init__(self, given: settings.Settings | None = None) -> None:
-        self._given = given
-        self._plain: dict[tuple[str, str, str], entry.Entry] = {}
-        self._over: dict[tuple[str, str, str], entry.Entry] = {}
-        self._names: dict[str, None] = {}
-        self.wrong: list[errors.UndriftError] = []
-
-    def take(self, found: Iterable[Found | errors.UndriftError | str]) -> None:
-        """Take in entries, errors, and names of zones."""
-        for one in found:
-            if isinstance(one, errors.UndriftError):
-                self.wrong.append(one)
-            elif isinstance(one, str):
-                self._names.setdefault(one)
-            else:
-                self._take(one.one, self._over if one.overrides else self._plain)
-
-    def _take(self, one: entry.Entry, known: dict[tuple[str, str, str], entry.Entry]) -> None:
-        self._names.setdefault(one.zone)
-        key = (one.zone, one.name, one.kind)
-        if kinds.is_mark(one.name):
-            why = f"Undrift keeps its mark at {kinds.MARK}"
-            what = f"{one.name} {one.kind} cannot be declared"
-            self.wrong.append(errors.ResourceInvalid(what, origin=one.origin, why=why))
-        elif key in known:
-            self.wrong.append(
-                errors.ResourceTwice(
-                    f"{one.name or kinds.APEX} {one.kind} of {one.zone} is declared twice",
-                    origin=one.origin,
-                    why=f"first at {known[key].origin}",
-                    hint="keep one of the two, or name the file in settings.overrides of the Target",
-                )
-            )
-        else:
-            known[key] = one
-
-    def zones(self) -> Mapping[str, list[entry.Entry]]:
-        """The entries of each zone, overrides in the place of what they override."""
-        found: dict[str, list[entry.Entry]] = {name: [] for name in self._names}
-        for one in {**self._plain, **self._over}.values():
-            found[one.zone].append(one)
-        return found
-
-
 def _entries(
     rendered: interfaces.Rendered, given: settings.Settings
-) -> Iterator[Found | errors.UndriftError | str]:
+) -> Iterator[gathering.Found | errors.UndriftError | str]:
     for document in rendered.documents:
         zone = _zone_of(document.file)
         if isinstance(zone, errors.UndriftError):
@@ -104,7 +58,7 @@ def _entries(
         )
         over = globs.matches(document.file, given.overrides)
         for one in declared.entries():
-            yield Found(one, over) if isinstance(one, entry.Entry) else one
+            yield gathering.Found(one, over) if isinstance(one, entry.Entry) else one
     for path, file in sorted(rendered.files.items()):
         if file.kind is source.FileKind.LINK or not globs.matches(path, given.zone_files):
             continue
@@ -117,7 +71,7 @@ def _entries(
         yield from read.wrong
         over = globs.matches(path, given.overrides)
         for one in read.entries:
-            yield Found(one, over)
+            yield gathering.Found(one, over)
 
 
 def _place(path: str, rendered: interfaces.Rendered) -> str:

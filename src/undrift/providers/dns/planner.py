@@ -37,8 +37,8 @@ def remembering(kind: Any) -> type[BaseProvider]:
             if self.fed is None:
                 return bool(super().populate(zone, target=target, lenient=lenient))
             found, exists = self.fed
-            for record in found.records:
-                zone.add_record(record, lenient=True)
+            # As octoDNS copies zones: records are shared until somebody changes them.
+            zone._origin = found  # noqa: SLF001
             return exists
 
     Remembering.__name__ = kind.__name__
@@ -67,13 +67,15 @@ def provider_class(name: str) -> Any:
 def made(kind: type[Any], name: str, arguments: Mapping[str, Any]) -> Any:
     """An instance, with arguments as they are in the Target. Raises `ConfigInvalid`; no value is told."""
     try:
-        return kind("undrift", **arguments)
+        found = kind("undrift", **arguments)
     except TypeError as error:
         raise errors.ConfigInvalid(
             f"{name} cannot be made with these options",
             why=str(error).replace("__init__()", kind.__name__),
             hint="see what the provider's documentation says of its options",
         ) from None
+    found.root_ns_warnings = False  # records of the root that are not ours are nothing to warn of
+    return found
 
 
 def processors(given: settings.Settings) -> tuple[BaseProcessor, ...]:

@@ -21,6 +21,8 @@ from undrift.lib import canonical
 from undrift.model import resource
 from undrift.providers.dns import entry, kinds
 
+if not Record.validators.configured:
+    Record.enable_validators({"legacy"})  # what it does by itself, but for the warning
 RECORD: Final = "record"
 """Where a resource's settings hold its record."""
 _PLAIN: Final = frozenset({"A", "AAAA", "NS", "PTR"})
