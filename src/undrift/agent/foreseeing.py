@@ -16,6 +16,7 @@ from undrift import errors, interfaces
 from undrift.agent import fleet, joining, polling, tenant, worker, world
 from undrift.config import configuration, elements, reading
 from undrift.engine import rendering
+from undrift.lib import orders
 from undrift.model import application, record, source
 from undrift.sources.git import merging, references, signing
 from undrift.sources.git import source as git_source
@@ -166,7 +167,7 @@ class _Prospect:
         }
         of_faults = {str(one) for faults in faulty.values() for one in faults}
         outlooks = [Outlook(name, wrong=faults) for name, faults in sorted(faulty.items())]
-        changed = [*await self._changed(after), *self._leaving(after)]
+        changed = [*_in_order(await self._changed(after)), *self._leaving(after)]
         outlooks += [await self._outlook(one, after) for one in changed[:_PLANS]]
         others = tuple(error for error in wrong if str(error) not in of_faults)
         return Foresight(tuple(outlooks), wrong=others, more=max(0, len(changed) - _PLANS))
@@ -249,6 +250,12 @@ class _Prospect:
             if poll is None or (name != fleet.CONFIG and poll.declared != wanted.get(name)):
                 return f"its source {name} is not in use like that yet: it is planned once that is merged"
         return ""
+
+
+def _in_order(found: list[tenant.Tenant]) -> list[tenant.Tenant]:
+    """Applications after those that they depend on: as they come to pass once it is merged."""
+    known = {one.name: one for one in found}
+    return [known[name] for name in orders.after({one.name: one.application.depends_on for one in found})]
 
 
 class _Nobody:

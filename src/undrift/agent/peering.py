@@ -106,10 +106,10 @@ class Peering:
         """What the last reconcile of an application came to."""
         if known.lease is not None:
             memory = known.memory
-            return _seen(known.told, memory.last_lock if memory is not None else None)
+            return seen(known.told, memory.last_lock if memory is not None else None)
         database = self._shared.database
         last = await database.reconciles(known.name, 1)
-        return _remembered(last[0], (await database.recall(known.name)).last_lock) if last else None
+        return remembered(last[0], (await database.recall(known.name)).last_lock) if last else None
 
     async def waiting(self, known: tenant.Tenant) -> list[str]:
         """Those that waited for their turn, and have it now that one of them got further."""
@@ -132,7 +132,8 @@ class Peering:
         return found
 
 
-def _seen(told: record.Reconciliation | None, good: lock.InputLock | None) -> rolling.Seen | None:
+def seen(told: record.Reconciliation | None, good: lock.InputLock | None) -> rolling.Seen | None:
+    """What a reconcile of this process came to, for others; `good` is what was applied last."""
     if told is None:
         return None
     failure = told.failure
@@ -147,7 +148,7 @@ def _seen(told: record.Reconciliation | None, good: lock.InputLock | None) -> ro
     )
 
 
-def _remembered(document: Mapping[str, Any], good: lock.InputLock | None) -> rolling.Seen:
+def remembered(document: Mapping[str, Any], good: lock.InputLock | None) -> rolling.Seen:
     """The same from what `shapes.reconciliation` made."""
     failure, how = document["failure"], document["health"]
     newest = document.get("newest")

@@ -30,6 +30,10 @@ _LATER: Final = (
     errors.ApprovalRequired,
     errors.WindowClosed,
     errors.DependencyNotReady,
+    errors.DependentsRemain,
+    errors.OutputPending,
+    errors.RolloutStopped,
+    errors.RolloutWaiting,
     errors.Suspended,
     errors.ObserveOnly,
 )

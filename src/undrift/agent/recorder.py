@@ -185,7 +185,7 @@ def _events(before: Summary | None, told: record.Reconciliation, at: float) -> I
         done = sum(1 for one in told.results if one.outcome is plan.Outcome.APPLIED)
         applied = str(told.applied_revision or "")
         yield event.PlanApplied(name, at, applied, now.digest, done, len(told.results) - done)
-    if now.stops and (was.stops != now.stops or was.digest != now.digest):
+    if set(now.stops) - {errors.RolloutWaiting.code} and (was.stops != now.stops or was.digest != now.digest):
         text = "\n".join(str(stop) for stop in told.verdict.stops) if told.verdict else ""
         yield event.PlanStopped(name, at, now.digest, now.stops, text)
     if told.failure is not None and (was.code != now.code or was.revision != now.revision):

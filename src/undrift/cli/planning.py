@@ -13,6 +13,7 @@ import click
 from undrift import client, errors
 from undrift.cli import asking, telling
 from undrift.cli.showing import plan
+from undrift.lib import orders
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -74,17 +75,7 @@ def _lines(found: list[dict[str, Any]], *, text: bool) -> Iterator[str]:
 def ordered(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Plans in the order in which they come to pass: an application after those that it depends on."""
     known = {one["application"]: one for one in found}
-    order: dict[str, None] = {}
-    begun: set[str] = set()
-    todo = list(reversed(known))
-    while todo:
-        name = todo[-1]
-        below = [each for each in known[name].get("depends_on", ()) if each in known and each not in begun]
-        begun.add(name)
-        if below:
-            todo.extend(reversed(below))
-        else:
-            order[todo.pop()] = None
+    order = orders.after({name: one.get("depends_on", ()) for name, one in known.items()})
     return [known[name] for name in order]
 
 

@@ -68,6 +68,7 @@ class History:
         self.cache: rendering.Cache = {}
         self.told: list[record.Reconciliation] = []
         self.exclusive: reconciling.Exclusive = reconciling.alone
+        self.around = AROUND
 
     def restart(self) -> None:
         """A new agent process: nothing is kept but the database and the target."""
@@ -101,7 +102,7 @@ class History:
             application=tenant.declared,
             config_digest=f"config:{tenant.declared!r}",
             memory=known,
-            surroundings=dataclasses.replace(AROUND, claims=self.claims(tenant.name)),
+            surroundings=dataclasses.replace(self.around, claims=self.claims(tenant.name)),
             retry=retry,
             dry=dry,
         )
