@@ -23,6 +23,7 @@ ROOMS = {
     "pydantic": {"config", "api", "providers"},  # at the border: our documents, requests, native files
     "pyrage": {"renderers", "config"},
     "pytest": {"testing"},
+    "regex": {"lib"},
     "sqlalchemy": {"db"},
     "starlette": {"api", "web", "testing"},
     "structlog": {"agent", "cli"},

@@ -16,6 +16,7 @@ PAGE = "reference/delivery.md"
 DEFINITIONS: Mapping[str, Any] = schema.export("Delivery")["$defs"]
 PARTS = {
     "DeliverySpec": ("Delivery", ""),
+    "FileLimitPart": ("Delivery", "deletionLimit."),
     "DestinationPart": ("GitOps repository", "gitopsRepository."),
     "RecipePart": ("Source", "source."),
     "ManifestsPart": ("Manifests", "source.manifests."),

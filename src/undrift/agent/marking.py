@@ -45,8 +45,9 @@ class Marking:
                 del self._waiting[name]
 
     async def _connect(self) -> interfaces.Forge | None:
-        token = self._written.authentication.token
-        environ = {"UNDRIFT_TOKEN": await self._secrets.resolve(token)} if token is not None else {}
+        found = self._written.authentication
+        named = {"UNDRIFT_TOKEN": found.token, "UNDRIFT_GIT_CA": found.ca}
+        environ = {name: await self._secrets.resolve(one) for name, one in named.items() if one is not None}
         return connecting.connect(self._written.url, self._row.forge, self._row.api, environ)
 
     async def close(self) -> None:

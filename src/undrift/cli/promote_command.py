@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     metavar="REASON",
     help="Go past other stages with this checkout's commit; the reason is recorded.",
 )
+@click.option(
+    "--allow-deletions",
+    "deletions",
+    is_flag=True,
+    help="Publish though more files of a stage would be deleted than deletionLimit lets.",
+)
 @click.option("--resume", is_flag=True, help="Go on with a stage that was rolled back.")
 @click.option("--freeze", metavar="REASON", help="Promote nothing; tell what is waiting.")
 @click.option(
@@ -87,7 +93,7 @@ async def _promote(folder: pathlib.Path, given: dict[str, Any]) -> tuple[moving.
         wait=delivering.seconds("--wait", given["wait"]),
     )
     how = running.How(
-        options=deciding.Options(resume=given["resume"]),
+        options=deciding.Options(resume=given["resume"], deletions=given["deletions"]),
         deadline=delivering.seconds("--deadline", given["deadline"]),
     )
     moved = await moving.promote(opened, how, order)

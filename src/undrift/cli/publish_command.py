@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 )
 @click.option("--dry-run", "dry", is_flag=True, help="Show what would be published; change nothing.")
 @click.option("--overwrite", is_flag=True, help="Replace what was edited by hand, or was there before.")
+@click.option(
+    "--allow-deletions",
+    "deletions",
+    is_flag=True,
+    help="Publish though more files of a stage would be deleted than deletionLimit lets.",
+)
 @click.option("--resume", is_flag=True, help="Go on with a stage that was rolled back.")
 @click.option("--hotfix", metavar="REASON", help="Go past the gates; the reason is recorded.")
 @click.option(
@@ -77,7 +83,11 @@ def _publish(folder: pathlib.Path, output: str, given: dict[str, Any]) -> int:
         )
     how = running.How(
         options=deciding.Options(
-            given["overwrite"], given["resume"], given["rewritten"], given["hotfix"] or ""
+            given["overwrite"],
+            given["resume"],
+            given["rewritten"],
+            given["hotfix"] or "",
+            given["deletions"],
         ),
         deadline=delivering.seconds("--deadline", given["deadline"]),
         dry=given["dry"],

@@ -21,6 +21,8 @@ from typing import Annotated, Any, Final, Literal
 import pydantic
 
 from undrift.config import fields, part, window
+from undrift.lib import expressions
+from undrift.model import delivery as model
 
 FORGES: Final = (
     "azure-devops", "bitbucket", "bitbucket-server", "forgejo", "gitea", "github", "gitlab", "none", "scm-manager",
@@ -63,8 +65,8 @@ def _branch(value: str) -> str:
 
 def _expression(value: str) -> str:
     try:
-        re.compile(value)
-    except re.error as error:
+        expressions.compiled(value)
+    except expressions.Invalid as error:
         raise fields.refuse("expression", f"is no regular expression: {error}") from None
     return value
 
@@ -285,6 +287,17 @@ class PullRequestPart(part.Part):
     )
 
 
+class FileLimitPart(part.Part):
+    """When publishing would delete too much to do so unasked."""
+
+    count: Annotated[int, pydantic.Field(strict=True, ge=0)] = part.said(
+        "Stop when more than so many files of a stage would be deleted,", default=10
+    )
+    percent: Annotated[int, pydantic.Field(strict=True, ge=0, le=100)] = part.said(
+        "and they are more than this share of all that was published there.", default=30
+    )
+
+
 class StagePart(part.Part):
     """A step on the way to production; stages are in the order of promotion."""
 
@@ -327,11 +340,22 @@ class StagePart(part.Part):
         "The Target of an Application that is written beside the files; left out, none is.", default=""
     )
     policy: dict[fields.Word, Any] = part.said("That Application's policy.", default_factory=dict)
+    allow_empty: fields.Flag = part.said("Rendering to nothing is meant, not an accident.", default=False)
 
     @pydantic.model_validator(mode="after")
     def _fits(self) -> StagePart:
         if self.policy and not self.target:
-            raise fields.refuse("policy", "has a policy but no target", "add the name of a Target")
+            raise fields.refuse(
+                "policy",
+                "has a policy but no target",
+                "add the name of a Target; allowEmpty is a field of the stage, too",
+            )
+        if self.approvals and self.publish == "direct":
+            raise fields.refuse(
+                "approvals",
+                "asks for approvals but is published directly: there is no pull request that anybody could approve of",
+                "say publish: pull-request, or take approvals out",
+            )
         return self
 
 
@@ -369,7 +393,7 @@ class CommitPart(part.Part):
     )
     issues: Expression = part.said(
         "What in the messages of a revision names an issue.",
-        default=r"(?<![\w&/])#[0-9]+|\b[A-Z][A-Z0-9]+-[0-9]+\b",
+        default=model.ISSUES,
     )
 
 
@@ -428,6 +452,10 @@ class DeliverySpec(part.Part):
     waivers: tuple[WaiverPart, ...] = part.said("Exceptions from policies.", default=())
     stages: Annotated[tuple[StagePart, ...], pydantic.Field(min_length=1)] = part.said(
         "The stages, in order."
+    )
+    deletion_limit: FileLimitPart = part.said(
+        "When publishing directly would delete too much to do so unasked.",
+        default=FileLimitPart.model_construct(),
     )
     commit: CommitPart = part.said("How commits look.", default=CommitPart.model_construct())
     local: LocalPart = part.said("What `undrift apply --local` may do.", default=LocalPart.model_construct())

@@ -81,6 +81,7 @@ class Draft:
                 )
                 for index, one in enumerate(spec.waivers)
             ),
+            deletion_limit=model.DeletionLimit(spec.deletion_limit.count, spec.deletion_limit.percent),
             commit=model.CommitSettings(spec.commit.message, spec.commit.author, spec.commit.issues),
             local=self._local(stages),
             preview=self._preview(),
@@ -136,6 +137,7 @@ class Draft:
             target=found.target,
             policy=found.policy,
             manual=found.promote == "manual",
+            allow_empty=found.allow_empty or bool(found.policy.get("allowEmpty")),
             watched=tuple(one.image for one in spec.updates if found.name in self._watching(one)),
             origin=self._places.of(at),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from undrift import errors
 
@@ -173,6 +173,7 @@ class Stage:
     policy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     watched: tuple[str, ...] = ()
     manual: bool = False
+    allow_empty: bool = False
     origin: errors.Origin | None = dataclasses.field(default=None, compare=False)
 
 
@@ -201,6 +202,22 @@ class Validator:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class DeletionLimit:
+    """When publishing would delete too much to do so unasked: more than `count` files, and more than `percent` of all."""
+
+    count: int = 10
+    percent: int = 30
+
+    def holds(self, gone: int, there: int) -> bool:
+        """Whether so many of all that is there may go."""
+        return gone <= self.count or gone * 100 <= self.percent * there
+
+
+ISSUES: Final = r"(?<![\w&/])#[0-9]+|\b[A-Z][A-Z0-9]+-[0-9]+\b"
+"""What names an issue where nobody says it otherwise: #42, PET-7. It takes a time in proportion to the text."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class CommitSettings:
     """How commits in the GitOps repository look. `message` may hold `{stage}`, `{issues}`, `{application}`,
     `{repository}`, `{sha}` and `{subject}`; `author` is `app` (who wrote the revision) or `committer`.
@@ -208,7 +225,7 @@ class CommitSettings:
 
     message: str = "[{stage}] {issues} {repository}@{sha}"
     author: str = "app"
-    issues: str = r"(?<![\w&/])#[0-9]+|\b[A-Z][A-Z0-9]+-[0-9]+\b"
+    issues: str = ISSUES
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -262,6 +279,7 @@ class Delivery:
     validators: tuple[Validator, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     commit: CommitSettings = CommitSettings()
+    deletion_limit: DeletionLimit = DeletionLimit()
     local: Local = Local()
     preview: Preview | None = None
     updates: tuple[Update, ...] = ()

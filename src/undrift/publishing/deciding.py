@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from undrift import errors
 from undrift.model import delivery, publication
@@ -22,6 +23,9 @@ class Step(enum.StrEnum):
     PROPOSE = "propose"
     WITHDRAW = "withdraw"
     LEAVE = "leave"
+
+
+_MOST_NAMED: Final = 5
 
 
 class Order(enum.StrEnum):
@@ -67,13 +71,14 @@ class Options:
     """What a person allows beyond the usual.
 
     `overwrite` hand edits; `resume` a stage that was rolled back; `rewritten` history of the application; `hotfix` is
-    the reason for going past the gates.
+    the reason for going past the gates; `deletions` of more files than the delivery's limit.
     """
 
     overwrite: bool = False
     resume: bool = False
     rewritten: bool = False
     hotfix: str = ""
+    deletions: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -234,6 +239,19 @@ def edited(found: Situation, files: tuple[str, ...] = ()) -> errors.HandEdited:
         f"{folder} was edited by hand",
         why="\n".join(files) or f"it is not what was published from {found.main.provenance.revision.short}",
         hint="move the edit into the application, name the files in gitopsRepository.keep, or pass --overwrite",
+    )
+
+
+def too_many(
+    stage: delivery.Stage, gone: Sequence[str], there: int, limit: delivery.DeletionLimit
+) -> errors.DeletionLimitExceeded:
+    """That more files of a stage would be deleted than may be unasked; `there` is how many were published."""
+    shown = ", ".join(gone[:_MOST_NAMED])
+    return errors.DeletionLimitExceeded(
+        f"{stage.folder} would lose {len(gone)} of {there} files",
+        origin=stage.origin,
+        why=f"the limit is {limit.count} files and {limit.percent} %; {shown}{' …' if len(gone) > _MOST_NAMED else ''}",
+        hint="correct the source (path, include, exclude); if it is meant, pass --allow-deletions",
     )
 
 

@@ -159,7 +159,7 @@ def _no_container(label: str, image: delivery.Image, found: Sequence[Container])
         f'{label}: no container "{image.name}"{inside}',
         origin=at.origin if at is not None else image.origin,
         why=f"declared at {image.origin}" if image.origin and at is not None else "",
-        hint=f"containers: {listed}"
+        hint=f"{f'did you mean {near}? ' if near else ''}containers: {listed}"
         if listed
         else "nothing here has containers: set it by its path, with set",
     )

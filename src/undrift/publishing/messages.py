@@ -21,8 +21,9 @@ from typing import Any, Final
 
 import orjson
 
+from undrift import errors
 from undrift.forges import escaping
-from undrift.lib import mask
+from undrift.lib import expressions, mask
 from undrift.model import delivery, publication
 
 _PLACEHOLDER: Final = re.compile(r"\{(stage|issues|application|repository|sha|subject)\}")
@@ -62,8 +63,21 @@ def commit(made: Commit) -> str:
 
 
 def issues(text: str, pattern: str) -> tuple[str, ...]:
-    """The issues that a text names, each once, in their order. Raises `re.error` for a pattern that is none."""
-    found = (match[0] for match in re.finditer(pattern, text[:_MOST_TEXT]))
+    """The issues that a text names, each once, in their order.
+
+    Raises `ConfigInvalid` where a pattern of the user's takes too long, or is none.
+    """
+    if pattern == delivery.ISSUES:
+        found = [match[0] for match in re.finditer(pattern, text[:_MOST_TEXT])]
+    else:
+        try:
+            found = [match[0] for _, match in expressions.searched(pattern, [text[:_MOST_TEXT]])]
+        except (expressions.TooSlow, expressions.Invalid) as error:
+            raise errors.ConfigInvalid(
+                "commit.issues cannot be looked for in the message of the revision",
+                why=str(error),
+                hint="repeat nothing that matches in several ways, as in (a|aa)+; an issue is found by something like #[0-9]+",
+            ) from None
     return tuple(dict.fromkeys(escaping.line(one) for one in found if one.strip()))
 
 

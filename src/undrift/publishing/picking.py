@@ -6,13 +6,13 @@ last by name, `newest` the one that was built last. What is there already is nev
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 import semver
 
 from undrift import errors
+from undrift.lib import expressions
 from undrift.model import delivery
 from undrift.sources import versions
 
@@ -21,13 +21,24 @@ _PARTS: Final = 3
 
 
 def matching(update: delivery.Update, tags: Iterable[str]) -> dict[str, str]:
-    """The tags that are meant, each with what is compared of it: all of it, or the group `version` of the pattern."""
+    """The tags that are meant, each with what is compared of it: all of it, or the group `version` of the pattern.
+
+    Raises `ConfigInvalid` for a pattern that takes too long.
+    """
     if not update.tags:
         return {tag: tag for tag in tags}
-    pattern = re.compile(update.tags)
-    named = _VERSION in pattern.groupindex
-    found = {tag: match for tag in tags if (match := pattern.search(tag))}
-    return {tag: (match[_VERSION] or "") if named else tag for tag, match in found.items()}
+    named = _VERSION in expressions.compiled(update.tags).groupindex
+    found: dict[str, str] = {}
+    try:
+        for tag, match in expressions.searched(update.tags, tags):
+            found.setdefault(tag, (match[_VERSION] or "") if named else tag)
+    except expressions.TooSlow as error:
+        raise errors.ConfigInvalid(
+            f"updates of {update.image}: tags cannot be looked for among those of the registry",
+            why=str(error),
+            hint="repeat nothing that matches in several ways, as in (a|aa)+",
+        ) from None
+    return found
 
 
 def by_version(update: delivery.Update, tags: Iterable[str], file: str = "") -> str:

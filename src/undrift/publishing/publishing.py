@@ -23,6 +23,7 @@ from undrift.publishing import deciding, looking, messages, queueing, racing
 from undrift.sources.git import checkout, grafting, planting
 
 _EDITS: Final = 10
+_MOST_NAMED: Final = 10
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -121,7 +122,10 @@ class Publisher:
             tree = nursery.plant(one.files)
             known = dataclasses.replace(one, provenance=dataclasses.replace(one.provenance, tree=tree))
             try:
-                decided.append((known, deciding.decide(await self._situation(known, sight), self._options)))
+                decision = deciding.decide(await self._situation(known, sight), self._options)
+                if decision.step is deciding.Step.COMMIT:
+                    await self._check_deletions(known, sight)
+                decided.append((known, decision))
             except errors.HandEdited as error:
                 wrong.append(await self._told_by_whom(error, one.stage, sight))
             except errors.UndriftError as error:
@@ -130,6 +134,20 @@ class Publisher:
             # What stands in the way of several stages is told once.
             raise errors.gather(list({(one.code, str(one)): one for one in wrong}.values()))
         return _Draft(self._bench, self._declared, sight, attempt, decided)
+
+    async def _check_deletions(self, one: Wanted, sight: looking.Sight) -> None:
+        """Nobody reviews what goes to the main branch: an accident in the source must not take most of a stage away.
+
+        Going back is an order of its own, and says to what. Raises `DeletionLimitExceeded`.
+        """
+        folder = sight.folders[one.stage.name]
+        if self._options.deletions or folder.seen.provenance is None or one.provenance.rollback is not None:
+            return
+        there = await self._bench.leaves(folder.ours)
+        gone = sorted(there.keys() - one.files.keys())
+        limit = self._declared.deletion_limit
+        if not limit.holds(len(gone), len(there)):
+            raise deciding.too_many(one.stage, gone, len(there), limit)
 
     async def _situation(self, one: Wanted, sight: looking.Sight) -> deciding.Situation:
         main = sight.folders[one.stage.name].seen
@@ -169,8 +187,33 @@ class Publisher:
             return error
         edits = await self.edits(stage, sight)
         if edits:
-            error.why = "\n".join(edits)
+            error.why = "\n".join([*await self._edited_files(stage, sight), *edits])
         return error
+
+    async def _edited_files(self, stage: delivery.Stage, sight: looking.Sight) -> list[str]:
+        """What differs from what we published last, as a line for people; nothing where nobody knows."""
+        try:
+            known = await self._bench.history(sight.tip, stage.folder, _EDITS + 1)
+            last = next((name for name, one in known if self._is_ours(one.message, stage)), "")
+            if not last:
+                return []
+            before = await self._bench.forest(last, [stage.folder])
+            old = await self._bench.leaves(before.entries(stage.folder))
+            new = await self._bench.leaves(sight.folders[stage.name].ours)
+        except errors.UndriftError:
+            return []
+        keep = [*self._declared.destination.keep, publication.PROVENANCE]
+        old = {path: one for path, one in old.items() if not globs.matches(path, keep)}
+        files = {
+            "changed": [path for path in old.keys() & new.keys() if old[path] != new[path]],
+            "new": [*(new.keys() - old.keys())],
+            "gone": [*(old.keys() - new.keys())],
+        }
+        told = [f"{what}: {_named(paths)}" for what, paths in files.items() if paths]
+        return ["; ".join(told)] if told else []
+
+    def _is_ours(self, message: str, stage: delivery.Stage) -> bool:
+        return looking.is_ours(message, self._declared.application, stage.name)
 
     async def edits(self, stage: delivery.Stage, sight: looking.Sight) -> tuple[str, ...]:
         """The newest commits on a stage's folder that are not ours, as lines for people; none where nobody knows."""
@@ -184,6 +227,11 @@ class Publisher:
                 break
             found.append(f"{name[:8]} {commit.subject} ({commit.author})")
         return tuple(found)
+
+
+def _named(paths: Sequence[str]) -> str:
+    listed = sorted(paths)
+    return ", ".join(listed[:_MOST_NAMED]) + (" …" if len(listed) > _MOST_NAMED else "")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

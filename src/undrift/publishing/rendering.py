@@ -142,12 +142,13 @@ def _empty(made: tree.Tree, pantry: gathering.Pantry) -> Iterator[errors.RenderE
         if stage.recipe.renderer == taking.FILES
         else [data for *_, data, _ in made.documents() if data]
     )
-    if not told and not stage.policy.get("allowEmpty"):
+    if not told and not stage.allow_empty:
         yield errors.RenderEmpty(
             f"{pantry.label} renders to nothing",
             origin=stage.origin,
             why=f"{stage.recipe.renderer} of {stage.recipe.path} gave {'no manifest' if made.pages else 'no file'}",
-            hint="correct the source (path, include, exclude, conditions of a chart), or take the stage out of stages",
+            hint="correct the source (path, include, exclude, conditions of a chart), or take the stage out of stages;"
+            " where nothing is meant, say allowEmpty: true in the stage",
         )
 
 

@@ -130,6 +130,9 @@ class Reviewer:
         head, base = self._branch(stage.name), self._declared.destination.branch
         found = await self._forge.find_open(head, base)
         if result.commit:
+            if found is not None and found.sha in ("", result.commit):
+                # Before the branch goes: with it a forge closes the pull request, and that is no person's doing.
+                found = await self._marked(found)
             gone = await self._bench.push([grafting.Move(f"refs/heads/{head}", result.commit, "")])
             if not gone.done:
                 return Reviewed(found)
@@ -139,11 +142,17 @@ class Reviewer:
         opened = found.state is forge.PullRequestState.OPEN
         if opened and result.commit and found.sha not in ("", result.commit):
             return Reviewed(found)
-        room = self._forge.limits.body - len(_CLOSED)
-        await self._forge.update(found, body=f"{found.body[:room]}{_CLOSED}")
+        found = await self._marked(found)
         if opened:
             await self._forge.close(found, f"{base} has all of this already: nothing is left to merge.")
         return Reviewed(found, closed=True)
+
+    async def _marked(self, found: forge.PullRequest) -> forge.PullRequest:
+        """Said in the text of a pull request that it is ours to close."""
+        if _CLOSED.strip() in found.body:
+            return found
+        room = self._forge.limits.body - len(_CLOSED)
+        return await self._forge.update(found, body=f"{found.body[:room]}{_CLOSED}")
 
     def _branch(self, stage: str) -> str:
         return looking.branch(self._declared.application, stage)

@@ -301,7 +301,7 @@ ROWS: tuple[tuple[Callable[[places.Place], None], int, str], ...] = (
     (row_17_protected, 6, r"UD912.*branch main of .* is protected.*GH006.*publish: pull-request"),
     (row_18_others_push_all_the_time, 7, r"UD913.*gave up after 1 s and \d+ attempts.*nothing was changed.*--deadline"),
     (row_20_too_shallow_to_tell, 10, r"UD916.*nobody can tell if \w{8} is newer than \w{8}.*fetch-depth: 0.*--sequence"),
-    (row_21_edited_by_hand, 10, r"UD917.*production/petclinic was edited by hand.*\w{8} Help out \(Ada.*keep.*--overwrite"),
+    (row_21_edited_by_hand, 10, r"UD917.*production/petclinic was edited by hand.*changed: \S+.*\w{8} Help out \(Ada.*keep.*--overwrite"),
 )  # fmt: skip
 """Row 11 is `test_row_11`, 16 `test_row_16`, 19 in tests/integration/publishing/test_gitea.py, L801 `test_row_22`."""
 

@@ -182,6 +182,42 @@ async def test_another_applications_folder_is_not_taken(desk: Desk) -> None:
     assert desk.refs() == before
 
 
+async def test_the_files_that_were_edited_are_named(desk: Desk) -> None:
+    await desk.publish(1)
+    edits: dict[str, str | bytes | None] = {
+        "staging/pet/a.yaml": "by: hand\n", "staging/pet/deep/b.yaml": None, "staging/pet/more/c.yaml": "c: 1\n",
+    }  # fmt: skip
+    desk.repository.commit(edits, "Help out", "Grace <grace@example.com>")
+
+    with pytest.raises(errors.HandEdited) as caught:
+        await desk.publish(2, {"a.yaml": source.File(b"a: 2\n")})
+
+    files, commit = caught.value.why.splitlines()
+    assert files == "changed: a.yaml; new: more/c.yaml; gone: deep/b.yaml"
+    assert "Help out (Grace <grace@example.com>)" in commit
+
+
+async def test_most_of_a_stage_is_not_deleted_by_an_accident(desk: Desk) -> None:
+    many = {f"part-{number % 3}/{number}.yaml": source.File(b"a: 1\n") for number in range(20)}
+    await desk.publish(1, many)
+    before = desk.refs()
+
+    with pytest.raises(
+        errors.DeletionLimitExceeded, match=r"staging/pet would lose 19 of 20 files"
+    ) as caught:
+        await desk.publish(2, {"part-0/0.yaml": source.File(b"a: 2\n")})
+    assert "10 files and 30 %; part-0/12.yaml, part-0/15.yaml" in caught.value.why
+    assert "--allow-deletions" in caught.value.hint
+    assert desk.refs() == before
+
+    few = dict(list(many.items())[10:])
+    assert (await desk.publish(2, few))["staging"].outcome is publication.Outcome.PUBLISHED
+    allowed = deciding.Options(deletions=True)
+    one = {"x.yaml": source.File(b"a: 2\n")}
+    assert (await desk.publish(3, one, allowed))["staging"].outcome is publication.Outcome.PUBLISHED
+    assert desk.repository.files()[1:] == ["staging/pet/hydrator.metadata", "staging/pet/x.yaml"]
+
+
 async def test_all_that_stands_in_the_way_is_told_at_once(desk: Desk) -> None:
     await desk.publish(1)
     desk.repository.commit({"staging/pet/a.yaml": "by: hand\n"}, "Help out", "Grace <grace@example.com>")

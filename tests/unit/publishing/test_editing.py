@@ -95,7 +95,7 @@ async def test_a_missing_container_is_told_with_those_that_are_there() -> None:
     assert str(error.origin) == "k8s/staging/deployment.yaml:12:9"
     assert (error.why, error.hint) == (
         "declared at undrift.yaml:8:12",
-        "containers: prepare, application, sidecar",
+        "did you mean application? containers: prepare, application, sidecar",
     )
     assert error.revision
 

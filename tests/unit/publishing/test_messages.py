@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.publishing import about
+from undrift import errors
 from undrift.model import delivery, publication
 from undrift.publishing import messages
 
@@ -151,6 +152,13 @@ def test_no_password_of_an_address_is_told() -> None:
 )
 def test_issues(text: str, found: tuple[str, ...]) -> None:
     assert messages.issues(text, PATTERN) == found
+    assert messages.issues(text, f"(?:{PATTERN})") == found, "any pattern"
+
+
+def test_a_pattern_of_issues_has_an_end() -> None:
+    with pytest.raises(errors.ConfigInvalid, match=r"commit\.issues") as caught:
+        messages.issues("a" * 60 + "!", "(a|aa)+$")
+    assert "takes longer than" in caught.value.why
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,11 @@ def test_the_highest_version_in_a_range(range_: str, pattern: str, chosen: str) 
     assert picking.by_version(update(range_=range_, tags=pattern), TAGS) == chosen
 
 
+def test_a_pattern_of_tags_has_an_end() -> None:
+    with pytest.raises(errors.ConfigInvalid, match="tags cannot be looked for"):
+        picking.by_version(update(tags="(a|aa)+$"), ["1.0", "a" * 60 + "!"])
+
+
 def test_of_two_names_of_one_version_the_whole_one() -> None:
     assert picking.by_version(update(), ["v7.4", "7.4.0", "7.4"]) == "7.4.0"
 

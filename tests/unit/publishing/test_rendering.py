@@ -75,6 +75,7 @@ async def test_a_stage_with_nothing_in_it_is_refused(text: str) -> None:
     with pytest.raises(errors.RenderEmpty, match="renders to nothing") as refused:
         await sources.render(spec, files)
     assert "manifests of k8s gave no manifest" in refused.value.why
+    assert "allowEmpty: true in the stage" in refused.value.hint
     assert await sources.render_one(spec.replace("manifests", "files"), files) == files_below(files)
 
 
@@ -86,6 +87,8 @@ async def test_a_stage_may_be_empty_where_its_policy_says_so() -> None:
     spec = "  source: {manifests: k8s}\n  stages: [{name: s, target: t, policy: {allowEmpty: true}}]\n"
 
     assert [*await sources.render_one(spec, {"k8s/a.yaml": "# nothing\n"})] == ["a.yaml", "application.yaml"]
+    alone = "  source: {manifests: k8s}\n  stages: [{name: s, allowEmpty: true}]\n"
+    assert [*await sources.render_one(alone, {"k8s/a.yaml": "# nothing\n"})] == ["a.yaml"]
 
 
 async def test_any_layers_files_may_be_templates() -> None:

@@ -74,6 +74,7 @@ class Checkout:
             "LANGUAGE": "C",
         }
         self._history: tempfile.TemporaryDirectory[str] | None = None
+        self._address = ""
 
     @classmethod
     async def find(cls, folder: pathlib.Path, environ: Mapping[str, str] | None = None) -> Checkout:
@@ -99,13 +100,8 @@ class Checkout:
 
     # --- commits ---------------------------------------------------------------------------------------
 
-    async def revision(
-        self, name: str = "HEAD", *, issues: str = "", sequence: int = 0
-    ) -> publication.AppRevision:
-        """A commit by any name that Git knows. `issues` is a regular expression on what names one in messages.
-
-        Raises `ReferenceMissing`.
-        """
+    async def revision(self, name: str = "HEAD", *, sequence: int = 0) -> publication.AppRevision:
+        """A commit by any name that Git knows. Raises `ReferenceMissing`."""
         done = await self._run(
             *_LOG, "-1", f"--format={_FORMAT}", "--end-of-options", f"{name}^{{commit}}", "--"
         )
@@ -119,16 +115,17 @@ class Checkout:
         branch = await self._run("symbolic-ref", "--quiet", "--short", "HEAD")
         return dataclasses.replace(
             found,
-            references=tuple(dict.fromkeys(re.findall(issues, found.message))) if issues else (),
             branch=branch.output.decode("utf-8", "replace").strip(),
             sequence=sequence,
         )
 
     async def address(self) -> str:
         """Where the checkout came from, without credentials; the folder's name where nobody knows."""
-        done = await self._run("config", "--get", "remote.origin.url")
-        found = done.output.decode("utf-8", "replace").strip()
-        return mask.without_credentials(found) if found else self.root.name
+        if not self._address:
+            done = await self._run("config", "--get", "remote.origin.url")
+            found = done.output.decode("utf-8", "replace").strip()
+            self._address = mask.without_credentials(found) if found else self.root.name
+        return self._address
 
     async def fork(self, branch: str = "") -> str:
         """Where HEAD left a branch of the server it came from (its default branch, where none is named).
