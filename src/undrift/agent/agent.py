@@ -23,6 +23,7 @@ from undrift import errors, interfaces, plugins
 from undrift.agent import (
     audit,
     fleet,
+    hearing,
     joining,
     leasing,
     outbox,
@@ -215,6 +216,7 @@ class _Agent:
             _endless("leases", self._leasing.run),
             _endless("reports", self._reporting.run),
             _endless("reviews", self._reviewing.run),
+            _endless("hearing", hearing.Hearing(shared).run),
             _endless("retention", self._retain),
             self._watchdog(),
         ]

@@ -73,7 +73,9 @@ class Peering:
     async def _inputs(self, known: tenant.Tenant) -> lock.InputLock:
         """What an application would be made from now, but for the facts of its target."""
         shared, subject = self._shared, known.application
-        poll = shared.polls[subject.source.name]
+        poll, place = shared.polls.get(subject.source.name), shared.places.get(subject.target)
+        if poll is None or place is None:
+            raise errors.ReferenceUnknown(f"the source or the target of {known.name} is not open")
         revision = await poll.resolve()
         given = {name: peer.outputs for name, peer in (await self.peers(known)).items()}
         sources = sorted(fleet.sources(subject) & shared.polls.keys())
@@ -84,7 +86,6 @@ class Peering:
         )
         kept = self._wanted.get(known.name)
         if kept is None or kept[0] != state:
-            place = shared.places[subject.target]
             kitchen = rendering.Kitchen(
                 application=subject,
                 config_digest=known.digest,

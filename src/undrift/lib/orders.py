@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 
 def after(needs: Mapping[str, Iterable[str]]) -> list[str]:
@@ -12,7 +12,7 @@ def after(needs: Mapping[str, Iterable[str]]) -> list[str]:
     """
     order: dict[str, None] = {}
     begun: set[str] = set()
-    todo = list(reversed(needs))
+    todo = list(needs)[::-1]
     while todo:
         name = todo[-1]
         below = [each for each in needs[name] if each in needs and each not in begun]
@@ -22,3 +22,9 @@ def after(needs: Mapping[str, Iterable[str]]) -> list[str]:
         else:
             order[todo.pop()] = None
     return list(order)
+
+
+def through(needs: Mapping[str, Iterable[str]], leaving: Collection[str]) -> list[str]:
+    """The same where some leave: those come first, each before what it needs."""
+    gone = after({name: some for name, some in needs.items() if name in leaving})[::-1]
+    return gone + after({name: some for name, some in needs.items() if name not in leaving})
