@@ -52,6 +52,26 @@ def test_what_is_merged_by_hand_is_withdrawn(world: worlds.World) -> None:
     assert world.forge.opened(BRANCH), "what closed by itself was not closed by a person"
 
 
+def test_a_crash_while_withdrawing_is_taken_for_no_persons_doing(world: worlds.World) -> None:
+    """The forge closes what loses its branch; whose doing that is was said before."""
+    sha = published(world, ONE)
+    names = ("a.yaml", "stage.yaml", "hydrator.metadata")
+    world.gitops.commit(
+        {f"prod-eu/pet/{name}": world.gitops.read(f"prod-eu/pet/{name}", BRANCH) for name in names}, "By hand"
+    )
+    tidy = world.start(sha)
+    while world.tip(BRANCH):
+        world.step(tidy)
+    assert not tidy.done
+    world.crash(tidy)
+
+    published(world, TWO)
+    world.forge.merge(world.forge.opened(BRANCH)[0].number)
+    world.publish(world.commit(ONE))
+
+    assert world.forge.opened(BRANCH), "no person closed what has the same content"
+
+
 def test_who_withdraws_does_not_close_what_somebody_newer_proposes(world: worlds.World) -> None:
     """One job sees that all is merged and tidies up; meanwhile another proposes the next revision."""
     sha = published(world, ONE)
