@@ -15,6 +15,12 @@ _PAGE = (
 )
 
 
+def _names(world: World, commit: str) -> list[str]:
+    """The applications that differ from a commit, in their order."""
+    found = json.loads(world.cli("plan", "./", "--since", commit, "-o", "json").stdout)
+    return [one["application"] for one in found]
+
+
 def _told(one: dict[str, Any]) -> bool:
     return bool(one["results"] and one["news"])
 
@@ -74,7 +80,16 @@ def test_a_plan_without_an_agent_names_what_it_cannot_know(world: World) -> None
     assert [(one["code"], one["why"]) for one in found[1]["stops"]] == [
         ("UD618", "Link//current does not exist yet")
     ]
-    world.push("Begin")
+    commit = world.push("Begin")
+    world.declare("alone", "dependsOn: [gateway]")
+    world.files("alone", {"/alone": "x"})
+    world.push("Beside")
+    assert _names(world, commit) == ["alone"]
+    _publish(world, "one")
+    world.write("gateway/README", "not committed yet")
+    assert _names(world, "HEAD") == ["gateway", "alone", "web"]
+    assert "there is no commit nowhere" in world.cli("plan", "./", "--since", "nowhere").stderr
+
     world.start()
     world.until((world.target / "other").is_symlink)
     assert (world.target / "other").readlink().name == "one"

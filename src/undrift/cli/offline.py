@@ -15,11 +15,11 @@ from typing import Any
 import undrift
 from undrift import errors, interfaces, plugins
 from undrift.agent import sessions, shapes
-from undrift.cli import checkouts
+from undrift.cli import checkouts, touching
 from undrift.config import configuration
 from undrift.engine import reconciling, settling
 from undrift.lib import words
-from undrift.model import application, inventory, output, record, resource, target, view
+from undrift.model import application, health, inventory, output, record, resource, target, view
 from undrift.sources import credentials, opening
 from undrift.testing import memory
 
@@ -27,14 +27,21 @@ _CONFIG = "config"
 _LEASE = 3600.0
 
 
-async def plans(folder: pathlib.Path, path: str | None, only: str | None) -> list[dict[str, Any]]:
+async def plans(
+    folder: pathlib.Path, path: str | None, only: str | None, since: str = ""
+) -> list[dict[str, Any]]:
     """A plan of each application that a checkout declares, or of `only` one, as JSON data.
 
     Each has `failure`, and unless that is set the parts of `agent.shapes.planned`. What is wrong with the
-    configuration is a failure of its own, with an empty `application`.
+    configuration is a failure of its own, with an empty `application`. With `since` only applications are told that
+    differ from what that commit declares.
     """
     async with _planner(folder, path) as (planner, found):
         told = await planner.plans(only)
+        if since:
+            beside = {one.application: one.beside for one in told}
+            names = await touching.touched(checkouts.find(folder, path), found, beside, since)
+            told = [one for one in told if one.application in names]
     shown = [_shown(one) | _situated(one.application, found) for one in told]
     if found.errors and only is None:
         failure = {"phase": "load", **shapes.error(errors.gather(list(found.errors)))}
@@ -239,13 +246,15 @@ class _Planner:
         )
 
     def _peers(self, subject: application.Application) -> Mapping[str, view.Peer]:
-        told = {name: self._told[name] for name in subject.depends_on if name in self._told}
-        return {
-            name: view.Peer(
-                name, settling.health_of(one), one.ending is record.Ending.IN_SYNC, self._outputs(name, one)
-            )
-            for name, one in told.items()
-        }
+        return {name: self._peer(name, self._told[name]) for name in subject.depends_on if name in self._told}
+
+    def _peer(self, name: str, told: record.Reconciliation) -> view.Peer:
+        """One that a plan makes or mends is taken for well: what comes after it is shown as what comes after it."""
+        planned = told.plan is not None and told.plan.waves and not told.failure
+        if planned and not (told.verdict and told.verdict.stops):
+            return view.Peer(name, health.HEALTHY, in_sync=True, outputs=self._outputs(name, told))
+        in_sync = told.ending is record.Ending.IN_SYNC
+        return view.Peer(name, settling.health_of(told), in_sync, self._outputs(name, told))
 
     def _outputs(self, name: str, told: record.Reconciliation) -> output.Told:
         """What a dependency publishes already, as far as its target could be looked at."""

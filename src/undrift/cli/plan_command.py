@@ -12,7 +12,12 @@ from undrift.cli import asking, planning, telling
 @telling.output
 @asking.socket
 def command(
-    subject: str | None, path: str | None, application: str | None, output: str, socket: str | None
+    subject: str | None,
+    path: str | None,
+    application: str | None,
+    since: str | None,
+    output: str,
+    socket: str | None,
 ) -> int:
     """Show what would be done: by the agent, or from a checkout.
 
@@ -22,5 +27,5 @@ def command(
 
     Exit code 0: nothing to do; 3: differences, or something waits; 1: it cannot be planned.
     """
-    asked = planning.Asked(subject, path, application, socket)
+    asked = planning.Asked(subject, path, application, since, socket)
     return planning.show(asked, output, text=False)

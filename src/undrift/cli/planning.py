@@ -25,6 +25,7 @@ class Asked:
     subject: str | None
     path: str | None
     application: str | None
+    since: str | None
     socket: str | None
 
     @property
@@ -37,6 +38,11 @@ class Asked:
 
 def subject(command: _F) -> _F:
     """Adds APPLICATION or PATH, and the options that belong to a PATH."""
+    command = click.option(
+        "--since",
+        metavar="COMMIT",
+        help="With a PATH: plan only what differs from this commit, uncommitted changes included.",
+    )(command)
     command = click.option("--application", metavar="NAME", help="With a PATH: plan only this one.")(command)
     command = click.option(
         "--path",
@@ -73,16 +79,17 @@ def _lines(found: list[dict[str, Any]], *, text: bool) -> Iterator[str]:
 
 
 def ordered(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Plans in the order in which they come to pass: an application after those that it depends on."""
+    """Plans in the order in which they come to pass: after those that one depends on, and what leaves before them."""
     known = {one["application"]: one for one in found}
-    order = orders.after({name: one.get("depends_on", ()) for name, one in known.items()})
-    return [known[name] for name in order]
+    needs = {name: one.get("depends_on", ()) for name, one in known.items()}
+    leaving = {name for name, one in known.items() if one.get("leaving")}
+    return [known[name] for name in orders.through(needs, leaving)]
 
 
 def _from_agent(asked: Asked) -> list[dict[str, Any]]:
-    if asked.path or asked.application:
+    if asked.path or asked.application or asked.since:
         raise errors.UsageInvalid(
-            "--path and --application belong to a checkout", hint="name it with a slash: ./checkout"
+            "--path, --application and --since belong to a checkout", hint="name it with a slash: ./checkout"
         )
     agent = asking.agent(asked.socket)
     names = [asked.subject] if asked.subject else [str(one["name"]) for one in agent.status()]
@@ -110,7 +117,7 @@ def _from_checkout(asked: Asked, folder: pathlib.Path) -> list[dict[str, Any]]:
     from undrift.cli import offline
 
     with telling.working(f"planning {folder}"):
-        found = asyncio.run(offline.plans(folder, asked.path, asked.application))
+        found = asyncio.run(offline.plans(folder, asked.path, asked.application, asked.since or ""))
     return [_without_digest(one) for one in found]
 
 
