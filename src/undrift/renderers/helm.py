@@ -45,6 +45,7 @@ _WAVE: Final = "undrift.dev/wave"
 _RENEW: Final = "undrift.dev/renew"
 _RUN: Final = "undrift.dev/run"
 _ON_DELETE: Final = "undrift.dev/on-delete"
+_DELETE_WAVE: Final = "undrift.dev/on-delete-wave"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -404,24 +405,21 @@ def _matched(data: Any, before: list[interfaces.Document], path: str) -> interfa
 def _hooked(documents: list[interfaces.Document]) -> Iterator[interfaces.Document]:
     """Hooks as waves: before everything, or after it; they run again when anything else of the chart changed.
 
-    Hooks of deletions are farewells. One that is a hook of both is told twice: what ran at an upgrade runs anew.
+    Hooks of deletions are farewells, or are that, too.
     """
     others = [one.data for one in documents if not _hooks(one.data)]
     run = canonical.digest(others)[7:19] if len(others) < len(documents) else ""
     for one in documents:
         hooks = _hooks(one.data)
-        if not hooks:
+        leaving = "before" if "pre-delete" in hooks else "after" if "post-delete" in hooks else ""
+        if not hooks or "crd-install" in hooks:
             yield one
         elif {"pre-install", "pre-upgrade"} & hooks:
-            yield _in_wave(one, _BEFORE, run)
+            yield _at_end(_in_wave(one, _BEFORE, run), f"also {leaving}" if leaving else "")
         elif {"post-install", "post-upgrade"} & hooks:
-            yield _in_wave(one, _AFTER, run)
-        elif "crd-install" in hooks:
-            yield one
-        if "pre-delete" in hooks:
-            yield _farewell(one, "before", run)
-        elif "post-delete" in hooks:
-            yield _farewell(one, "after", run)
+            yield _at_end(_in_wave(one, _AFTER, run), f"also {leaving}" if leaving else "")
+        elif leaving:
+            yield _at_end(_in_wave(one, 0, run), leaving)
 
 
 def _hooks(data: Any) -> set[str]:
@@ -431,22 +429,28 @@ def _hooks(data: Any) -> set[str]:
     return {part.strip() for part in str(written).split(",")} if written else set()
 
 
-def _farewell(one: interfaces.Document, when: str, run: str) -> interfaces.Document:
-    made = _in_wave(one, 0, f"{when}-{run}")
-    metadata = made.data["metadata"]
-    marked = {**metadata, "annotations": {_ON_DELETE: when, **metadata["annotations"]}}
-    return dataclasses.replace(made, data={**made.data, "metadata": marked})
+def _at_end(one: interfaces.Document, when: str) -> interfaces.Document:
+    """A document that is (also) for the end of the application, in the order of the weights of all such."""
+    if not when:
+        return one
+    metadata = one.data["metadata"]
+    said = {_ON_DELETE: when, _DELETE_WAVE: str(_weight(metadata["annotations"]))}
+    annotated = {**metadata, "annotations": {**said, **metadata["annotations"]}}
+    return dataclasses.replace(one, data={**one.data, "metadata": annotated})
 
 
 def _in_wave(one: interfaces.Document, base: int, run: str) -> interfaces.Document:
     metadata = dict(one.data["metadata"])
     annotations = dict(metadata["annotations"])
-    try:
-        weight = max(-_FARTHEST, min(_FARTHEST, int(annotations.get(_WEIGHT, 0))))
-    except (TypeError, ValueError):
-        weight = 0
-    annotations.setdefault(_WAVE, str(base + weight))
+    annotations.setdefault(_WAVE, str(base + _weight(annotations)))
     if one.data.get("kind") in {"Job", "Pod"}:
         annotations |= {_RENEW: "true", _RUN: run}
     metadata["annotations"] = annotations
     return dataclasses.replace(one, data={**one.data, "metadata": metadata})
+
+
+def _weight(annotations: Mapping[str, Any]) -> int:
+    try:
+        return max(-_FARTHEST, min(_FARTHEST, int(annotations.get(_WEIGHT, 0))))
+    except (TypeError, ValueError):
+        return 0

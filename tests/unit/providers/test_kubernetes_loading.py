@@ -175,16 +175,21 @@ def test_farewells_are_not_among_the_resources() -> None:
     """What is for the end of the application only may have the id of what is there all the time."""
     text = "---\n".join(
         [config_map("name: a"), config_map('name: a, annotations: {undrift.dev/on-delete: after, undrift.dev/wave: "3"}'),
+         config_map('name: c, annotations: {undrift.dev/on-delete: also before, undrift.dev/on-delete-wave: "-3", '
+                    'undrift.dev/renew: "true", undrift.dev/run: x}'),
          config_map("name: b, annotations: {undrift.dev/on-delete: before}")]
     )  # fmt: skip
 
     found = load(text)
 
-    assert ids(found) == ["ConfigMap/default/a"]
+    assert ids(found) == ["ConfigMap/default/a", "ConfigMap/default/c"]
+    again = next(one for rid, one in found.farewells.items() if rid.name == "c")
+    assert again.fields["metadata"]["annotations"]["undrift.dev/run"] == "before-x"
     told = {str(rid): (one.farewell, one.wave) for rid, one in found.farewells.items()}
     assert told == {
         "ConfigMap/default/a": (resource.Farewell.AFTER, 2_000_003),
         "ConfigMap/default/b": (resource.Farewell.BEFORE, -2_000_000),
+        "ConfigMap/default/c": (resource.Farewell.BEFORE, -2_000_003),
     }
     with pytest.raises(errors.ResourceInvalid, match="cannot be befor") as caught:
         load(config_map("name: b, annotations: {undrift.dev/on-delete: befor}"))

@@ -20,8 +20,10 @@ RENEW: Final = "undrift.dev/renew"
 RUN: Final = "undrift.dev/run"
 PROPAGATION: Final = "undrift.dev/propagation"
 ON_DELETE: Final = "undrift.dev/on-delete"
+ON_DELETE_WAVE: Final = "undrift.dev/on-delete-wave"
 PROPAGATIONS: Final = ("Background", "Foreground", "Orphan")
-_KNOWN: Final = (WAVE, DEPENDS_ON, PRUNE, ADOPT, RENEW, RUN, PROPAGATION, ON_DELETE)
+_KNOWN: Final = (WAVE, DEPENDS_ON, PRUNE, ADOPT, RENEW, RUN, PROPAGATION, ON_DELETE, ON_DELETE_WAVE)
+_ALSO: Final = "also "
 _SERVERS: Final = frozenset(
     {
         "creationTimestamp",
@@ -36,7 +38,7 @@ _SERVERS: Final = frozenset(
 )
 _NAME: Final = re.compile(r"[^/%\s]+\Z")
 _FARTHEST: Final = 1_000_000
-_BASES: Final = {None: 0, resource.Farewell.BEFORE: -2 * _FARTHEST, resource.Farewell.AFTER: 2 * _FARTHEST}
+_BASES: Final = {resource.Farewell.BEFORE: -2 * _FARTHEST, resource.Farewell.AFTER: 2 * _FARTHEST}
 """Waves of farewells begin here: what comes before all deletions never shares a wave with what comes after."""
 _Path = tuple[str | int, ...]
 
@@ -162,6 +164,7 @@ class _Draft:
         """Take an object in, or note what is wrong with it."""
         try:
             made = self._resource(one)
+            ended = _at_end(made, one)
         except errors.UndriftError as error:
             self.wrong.append(error)
             return
@@ -169,6 +172,8 @@ class _Draft:
             for found in self._schemas.check(one.data):
                 self.wrong.append(one.invalid(found.why, *found.path, hint=found.hint))
         among = self.found if made.farewell is None else self.farewells
+        if ended is not None:
+            self.farewells.setdefault(made.id, ended)
         first = among.get(made.id)
         if first is not None:
             self.wrong.append(
@@ -222,12 +227,12 @@ class _Draft:
         annotations = _annotations(data)
         self._reserved(one, metadata, annotations)
         _propagation(one, annotations)
-        farewell = _farewell(one, annotations)
+        farewell = None if str(annotations.get(ON_DELETE)).startswith(_ALSO) else _farewell(one, annotations)
         return resource.Resource(
             rid,
             _fields(data, rid, hidden=one.document.secret),
             one.origin(),
-            wave=_wave(one, annotations) + _BASES[farewell],
+            wave=_wave(one, annotations) if farewell is None else _last_wave(one, annotations, farewell),
             depends_on=(definition,) if definition is not None else (),
             protected=_truth(one, annotations, PRUNE, default=True) is False,
             adopt=_truth(one, annotations, ADOPT, default=False),
@@ -340,8 +345,8 @@ def _annotations(data: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _wave(one: Manifest, annotations: Mapping[str, Any]) -> int:
-    written = annotations.get(WAVE)
+def _wave(one: Manifest, annotations: Mapping[str, Any], name: str = WAVE) -> int:
+    written = annotations.get(name)
     if written is None:
         return 0
     try:
@@ -350,7 +355,7 @@ def _wave(one: Manifest, annotations: Mapping[str, Any]) -> int:
         wave = _FARTHEST + 1
     if abs(wave) > _FARTHEST:
         raise one.invalid(
-            f"{WAVE} is no whole number", "metadata", "annotations", WAVE, hint='write "1" or "-1"'
+            f"{name} is no whole number", "metadata", "annotations", name, hint='write "1" or "-1"'
         )
     return wave
 
@@ -359,10 +364,28 @@ def _farewell(one: Manifest, annotations: Mapping[str, Any]) -> resource.Farewel
     written = annotations.get(ON_DELETE)
     if written is None:
         return None
+    written = str(written).removeprefix(_ALSO)
     if written not in list(resource.Farewell):
-        hint = words.suggestion(str(written), list(resource.Farewell)) or "write before or after"
+        hint = words.suggestion(written, list(resource.Farewell)) or "write before or after"
         raise one.invalid(f"{ON_DELETE} cannot be {written}", "metadata", "annotations", ON_DELETE, hint=hint)
     return resource.Farewell(written)
+
+
+def _last_wave(one: Manifest, annotations: Mapping[str, Any], when: resource.Farewell) -> int:
+    return _BASES[when] + _wave(one, annotations, ON_DELETE_WAVE if ON_DELETE_WAVE in annotations else WAVE)
+
+
+def _at_end(made: resource.Resource, one: Manifest) -> resource.Resource | None:
+    """What is there all the time, as it is made once more at the end (if it is): a Job that ran runs anew."""
+    annotations = _annotations(one.data)
+    when = _farewell(one, annotations)
+    if when is None or made.farewell is not None:
+        return None
+    metadata = made.fields["metadata"]
+    run = {RUN: f"{when}-{annotations.get(RUN, '')}"} if made.renew else {}
+    fields = {**made.fields, "metadata": {**metadata, "annotations": {**metadata["annotations"], **run}}}
+    wave = _last_wave(one, annotations, when)
+    return dataclasses.replace(made, fields=fields, wave=wave, depends_on=(), farewell=when)
 
 
 def _propagation(one: Manifest, annotations: Mapping[str, Any]) -> None:
