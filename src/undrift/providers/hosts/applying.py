@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import posixpath
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from undrift import errors
@@ -23,7 +23,7 @@ from undrift.providers.hosts import (
     shaping,
     transport,
 )
-from undrift.providers.hosts.system import checking, downloads, facilities, facility
+from undrift.providers.hosts.system import checking, deadman, downloads, facilities, facility
 
 _AT_ONCE: Final = frozenset({kinds.SERVICE, kinds.COMMAND, kinds.UNIT})
 """Kinds whose marks are written at once: doing the same again would be felt."""
@@ -160,7 +160,7 @@ class Applier:
         self, wanted: resource.Resource, live: resource.Fields | None, owner: inventory.Owner
     ) -> Mapping[str, Any]:
         if wanted.id.kind == kinds.SERVICE:
-            return await serving.Server(self.services, self.keepsakes).put(wanted, live, owner)
+            return await serving.Server(self.host, self.services, self.keepsakes).put(wanted, live, owner)
         if wanted.id.kind == kinds.COMMAND:
             await running.run(self.host, wanted)
             return kinds.keep(wanted.fields)
@@ -189,7 +189,8 @@ class Applier:
             notes,
             adopted=taken and change is not None and not change.from_owner,
         )
-        return {**notes, **await facilities.SERVING[wanted.id.kind].put(self.host, order)}
+        async with self._way_in(wanted.id):
+            return {**notes, **await facilities.SERVING[wanted.id.kind].put(self.host, order)}
 
     def _notes(self, rid: resource.ResourceId, owner: inventory.Owner) -> Mapping[str, Any]:
         """What was kept of it by us, else by whom it is taken over from."""
@@ -301,7 +302,18 @@ class Applier:
             if other.desired is None and other.id.kind == live.id.kind and other.id != live.id
         )
         leave = facility.Leave(live.id, live.fields, self._notes(live.id, owner), beside)
-        await facilities.SERVING[live.id.kind].remove(self.host, leave)
+        async with self._way_in(live.id):
+            await facilities.SERVING[live.id.kind].remove(self.host, leave)
+
+    @contextlib.asynccontextmanager
+    async def _way_in(self, rid: resource.ResourceId) -> AsyncIterator[None]:
+        """Change what may decide whether we ourselves get in: undone by the machine if we do not."""
+        paths: tuple[str, ...] = ()
+        if isinstance(self.host, transport.Reachable):
+            paths = await facilities.SERVING[rid.kind].ways_in(self.host, rid, self.host.user)
+        seconds = deadman.USUAL if paths else 0.0
+        async with deadman.switch(self.host, rid, seconds, deadman.Undo(copies=paths)):
+            yield
 
     async def _tidy(self, path: str, owner: inventory.Owner) -> None:
         """Remove parent folders that were made on the way and hold nothing any more."""

@@ -198,6 +198,7 @@ class Service(Item):
     state: Literal["running", "stopped"] = "running"
     enabled: Flag = True
     health: Health | None = None
+    confirm: Annotated[Duration, pydantic.Field(le=240)] | Literal[False] | None = None
 
 
 class Once(Item):

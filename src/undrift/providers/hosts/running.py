@@ -71,7 +71,7 @@ def add_service(reading: loading.Reading, item: documents.Service, origin: error
         )
     elif command is not None:
         systemd.text(item.name, shown)
-    settings = {"restart_on": item.restart_on, "reload_on": item.reload_on}
+    settings = {"restart_on": item.restart_on, "reload_on": item.reload_on, "confirm": item.confirm}
     reading.draft.add(resource.Resource(rid, shown, origin, settings=settings), item)
     _need_files(reading.draft, rid, command or ())
 

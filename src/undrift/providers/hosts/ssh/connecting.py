@@ -30,6 +30,8 @@ _SHELL: Final = f"/bin/sh -c {shlex.quote(scripts.BOOT)}"
 _ELBOW: Final = 0.05
 _PAUSE: Final = 0.5
 _SUDO_SAYS: Final = (b"sudo: ", b"Sorry, ", b"\nsudo: ", b"\nSorry, ")
+_SUDO_WARNS: Final = b"sudo: unable to resolve host"
+"""What it says of a machine that does not know its own name, and goes on."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Connection:
         async with self._channels:
             process = await self._start_anew()
             told = await self._speak(process, request, timeout)
-        if self._remote.sudo and told.code and not told.stdout and told.stderr.startswith(_SUDO_SAYS):
+        if self._remote.sudo and told.code and not told.stdout and _says_no(told.stderr):
             raise self._no_shell(told)
         return told
 
@@ -309,3 +311,9 @@ async def _hear(stream: asyncssh.SSHReader[bytes], heard: bytearray) -> None:
             heard += chunk
             if len(heard) > _MOST:
                 raise errors.TargetDenied(f"the host answers with more than {_MOST >> 20} MiB")
+
+
+def _says_no(stderr: bytes) -> bool:
+    """Whether sudo did not run the program at all."""
+    said = [line for line in stderr.splitlines() if not line.startswith(_SUDO_WARNS)]
+    return bool(said) and said[0].startswith(_SUDO_SAYS)

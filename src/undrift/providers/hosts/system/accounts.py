@@ -31,12 +31,19 @@ for group do
 done
 """
 _LOGGED_IN: Final = 8
+_LISTS: Final = ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow")
 
 
 class Users(facility.Facility):
     """The users of a machine."""
 
     serves = (kinds.USER,)
+
+    async def ways_in(
+        self, host: transport.Transport, rid: resource.ResourceId, user: str
+    ) -> tuple[str, ...]:
+        """See `facility.Facility`."""
+        return _LISTS if rid.name == user else ()
 
     def question(self, ids: Collection[resource.ResourceId]) -> transport.Question | None:
         """See `facility.Facility`."""
@@ -74,8 +81,11 @@ class Users(facility.Facility):
             await _set_password(host, name, str(kinds.reveal(wanted["password"])))
         if "locked" in wanted and wanted["locked"] != live.get("locked"):
             flag = "--lock" if wanted["locked"] else "--unlock"
-            if not wanted["locked"] and "password" not in wanted and live.get("locked") is None:
-                return
+            if not wanted["locked"] and "password" not in wanted and not live:
+                raise errors.ChangeRefused(
+                    f"the user {name} is new and has no password that could let it in",
+                    hint="declare a password, or leave locked out: keys let in all the same",
+                )
             await facility.run(host, ["usermod", flag, name], f"changing the user {name}")
 
     async def remove(self, host: transport.Transport, gone: facility.Leave) -> None:

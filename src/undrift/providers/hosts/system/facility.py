@@ -104,6 +104,12 @@ class Facility:
         """The file that holds the declared content of a resource, for those that have content; else ""."""
         return ""
 
+    async def ways_in(
+        self, host: transport.Transport, rid: resource.ResourceId, user: str
+    ) -> tuple[str, ...]:
+        """The files that decide whether `user` gets in, where a change of this resource can change that."""
+        return ()
+
     def question(self, ids: Collection[resource.ResourceId]) -> transport.Question | None:
         """What has to be asked for these resources; None when paths are enough."""
         return None

@@ -121,8 +121,8 @@ class Firewall(facility.Facility):
     ) -> None:
         rid = wanted.id
         path = _path(rid)
-        await host.change([transport.Write(path, content, _ACCESS, replace=True)])
-        undo = former if former is not None else write(rid, None).encode()
+        rules = former if former is not None else write(rid, None).encode()
+        undo = deadman.Undo(copies=(path,), ruleset=rules)
         back: list[transport.Step] = [
             transport.Remove(path, transport.Sort.FILE)
             if former is None
@@ -130,7 +130,8 @@ class Firewall(facility.Facility):
         ]
         try:
             confirm = float(wanted.settings.get("confirm") or 0)
-            async with deadman.switch(host, wanted, confirm, undo):
+            async with deadman.switch(host, rid, confirm, undo):
+                await host.change([transport.Write(path, content, _ACCESS, replace=True)])
                 await facility.run(host, ["nft", "-f", path], f"loading {rid}", timeout=confirm or 60.0)
         except errors.TargetError:
             await host.change(back)

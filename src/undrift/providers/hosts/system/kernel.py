@@ -170,6 +170,6 @@ def _assigned(text: str, name: str) -> str:
 
 async def _set(host: transport.Transport, name: str, value: str) -> None:
     done = await facility.attempt(host, ["sysctl", "-q", "-w", "--", f"{name}={value}"])
-    if done.returncode or done.stderr.strip():
+    if done.returncode or b"sysctl: " in done.stderr:
         said = facility.refusal(f"setting {name}", done)
         raise said if done.returncode else errors.ChangeRefused(f"setting {name} failed", why=said.why)

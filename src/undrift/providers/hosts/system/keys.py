@@ -36,6 +36,13 @@ class AuthorizedKeys(facility.Facility):
 
     serves = (kinds.KEYS,)
 
+    async def ways_in(
+        self, host: transport.Transport, rid: resource.ResourceId, user: str
+    ) -> tuple[str, ...]:
+        """See `facility.Facility`."""
+        place = await self._place(host, rid) if user_of(rid) == user else None
+        return () if place is None else (place.path,)
+
     def question(self, ids: Collection[resource.ResourceId]) -> transport.Question | None:
         """See `facility.Facility`."""
         return transport.Question(_KEYS, tuple(sorted({user_of(rid) for rid in ids})))

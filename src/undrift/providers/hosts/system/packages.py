@@ -40,7 +40,9 @@ fi
 exit 0
 """
 _AVAILABLE: Final = r"""
-command -v apt-cache >/dev/null && ls /var/lib/apt/lists/*_Packages* /var/lib/apt/lists/*_InRelease >/dev/null 2>&1 || exit 0
+command -v apt-cache >/dev/null || exit 0
+ls /var/lib/apt/lists | grep -q _Packages || exit 0
+echo lists
 apt-cache policy "$@"
 """
 _ENVIRONMENT: Final = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_MODE": "l"}
@@ -118,16 +120,14 @@ class Packages(facility.Facility):
         """Those of `names` that no repository known to the machine has; none where that cannot be told."""
         _, (done,) = await host.survey({}, [transport.Question(_AVAILABLE, tuple(sorted(names)))])
         told = done.stdout.decode("utf-8", "replace")
-        if done.returncode or not told.strip():
+        if done.returncode or not told.startswith("lists"):
             return ()
         has = {
             block.partition(":")[0]
             for block in re.split(r"\n(?=\S)", told)
             if "Candidate:" in block and "Candidate: (none)" not in block
         }
-        return tuple(
-            name for name in sorted(names) if name not in has and f"{name.partition(':')[0]}" not in has
-        )
+        return tuple(name for name in sorted(names) if name not in has and name.partition(":")[0] not in has)
 
     async def _now(self, host: transport.Transport, rid: resource.ResourceId) -> Mapping[str, Any]:
         question = self.question([rid])

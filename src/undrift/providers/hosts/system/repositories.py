@@ -34,7 +34,7 @@ class Repositories(facility.Facility):
         """See `facility.Facility`."""
         wanted: dict[str, transport.Need] = {}
         for rid in ids:
-            wanted |= dict.fromkeys((_sources(rid), _repo(rid)), transport.Need.CONTENT)
+            wanted |= dict.fromkeys((_sources(rid), _yum(rid)), transport.Need.CONTENT)
             wanted |= dict.fromkeys((*_keyrings(rid), _rpm_key(rid)), transport.Need.DIGEST)
         return wanted
 
@@ -53,8 +53,8 @@ class Repositories(facility.Facility):
         text = told.text(_sources(rid))
         if text is not None:
             return {**read_sources(text), "key": _key(told, _keyrings(rid))}
-        text = told.text(_repo(rid))
-        return None if text is None else {**read_repo(text), "key": _key(told, (_rpm_key(rid),))}
+        text = told.text(_yum(rid))
+        return None if text is None else {**read_yum(text), "key": _key(told, (_rpm_key(rid),))}
 
     async def put(self, host: transport.Transport, order: facility.Order) -> facility.Notes:
         """See `facility.Facility`."""
@@ -62,7 +62,7 @@ class Repositories(facility.Facility):
         key = shaping.content_of(order.wanted) if "content" in order.wanted.settings else None
         before = await host.look(dict.fromkeys(self.needs([rid]), transport.Need.CONTENT))
         if "baseUrl" in fields:
-            steps = _steps(_repo(rid), write_repo(rid, fields), _rpm_key(rid), key)
+            steps = _steps(_yum(rid), write_yum(rid, fields), _rpm_key(rid), key)
             await host.change(steps)
             return facility.NOTHING
         armoured = key is None or b"BEGIN PGP" in key
@@ -91,7 +91,7 @@ def _keyrings(rid: resource.ResourceId) -> tuple[str, str]:
     return (f"/etc/apt/keyrings/{rid.name}.asc", f"/etc/apt/keyrings/{rid.name}.gpg")
 
 
-def _repo(rid: resource.ResourceId) -> str:
+def _yum(rid: resource.ResourceId) -> str:
     return f"/etc/yum.repos.d/{rid.name}.repo"
 
 
@@ -171,7 +171,7 @@ def read_sources(text: str) -> dict[str, Any]:
     return {**fields, "edited": edited}
 
 
-def write_repo(rid: resource.ResourceId, fields: Mapping[str, Any]) -> str:
+def write_yum(rid: resource.ResourceId, fields: Mapping[str, Any]) -> str:
     """A file of dnf's (dnf.conf(5))."""
     checked = not fields["trusted"]
     lines = [
@@ -185,7 +185,7 @@ def write_repo(rid: resource.ResourceId, fields: Mapping[str, Any]) -> str:
     return f"{_HEAD}\n" + "\n".join(lines) + "\n"
 
 
-def read_repo(text: str) -> dict[str, Any]:
+def read_yum(text: str) -> dict[str, Any]:
     """The fields of such a file."""
     found = dict(line.partition("=")[::2] for line in text.splitlines() if "=" in line)
     return {

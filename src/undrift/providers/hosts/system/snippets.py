@@ -17,6 +17,12 @@ class Sudoers(facility.Facility):
 
     serves = (kinds.SUDOERS,)
 
+    async def ways_in(
+        self, host: transport.Transport, rid: resource.ResourceId, user: str
+    ) -> tuple[str, ...]:
+        """See `facility.Facility`: any of them may forbid what we do by sudo. Root needs none."""
+        return () if user == "root" else (_sudoers(rid),)
+
     def path_of(self, rid: resource.ResourceId) -> str:
         """See `facility.Facility`."""
         return _sudoers(rid)
