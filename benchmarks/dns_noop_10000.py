@@ -19,7 +19,7 @@ async def noop(world: World) -> None:
 
     async def look() -> None:
         live = await session.observe(situation.desired.resources, zones.OWNER)
-        found = await session.preview(situation if live.resources is situation.live.resources else None)  # type: ignore[arg-type]
+        found = await session.preview(situation if live.resources is situation.live.resources else None)  # type: ignore[arg-type]  # never None
         assert found.native == ()
 
     query = dns.message.make_query(zones.ZONE, "SOA")

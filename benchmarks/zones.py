@@ -59,9 +59,9 @@ async def seen(world: World) -> plan.Situation:
         kept.append(situation)
         return await real(situation)
 
-    session.preview = preview  # type: ignore[method-assign]
+    session.preview = preview  # type: ignore[method-assign]  # to listen in
     assert (await world.reconcile()).ending is record.Ending.IN_SYNC
-    session.preview = real  # type: ignore[method-assign]
+    session.preview = real  # type: ignore[method-assign]  # to listen in
     live = await session.observe(kept[0].desired.resources, OWNER)
     found = within(kept[0], live)
     assert not planning.make_plan(within(found, live)).waves

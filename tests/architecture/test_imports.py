@@ -20,6 +20,8 @@ ROOMS = {
     "click": {"cli"},
     "hypothesis": {"testing"},
     "jinja2": {"config", "providers", "renderers", "web"},
+    "octodns": {"providers"},
+    "octodns_bind": {"providers"},
     "pydantic": {"config", "api", "providers"},  # at the border: our documents, requests, native files
     "pyrage": {"renderers", "config"},
     "pytest": {"testing"},
@@ -37,7 +39,7 @@ NEVER = {"ansible", "ansible_runner", "podman_compose"}
 
 # Whatever takes long to import is imported by the command that needs it.
 HEAVY = [
-    "aiohttp", "aiosqlite", "alembic", "apprise", "asyncssh", "cryptography", "hypothesis", "jinja2", "pydantic", "pyrage",
+    "aiohttp", "aiosqlite", "alembic", "apprise", "asyncssh", "cryptography", "hypothesis", "jinja2", "octodns", "pydantic", "pyrage",
     "pytest", "sqlalchemy", "starlette", "structlog", "supervisor", "uvicorn", "watchfiles", "yaml",
 ]  # fmt: skip
 

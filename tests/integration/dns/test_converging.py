@@ -130,13 +130,13 @@ async def test_the_serial_saves_the_transfer_and_the_transfer_is_made_now_and_th
     world.commit({"other.test.yaml": WWW})
     await world.reconcile()
     session = await world.session()
-    place = session._place  # type: ignore[attr-defined]
+    place = session._place  # type: ignore[attr-defined]  # this provider's own
     seen = place.seen("other.test.")
 
     assert (await world.reconcile()).ending is record.Ending.IN_SYNC
     assert place.seen("other.test.").source is seen.source
     eager = World(bind, {"transferEvery": 0.000001}, world.database, sources=world.sources)
     assert (await eager.reconcile()).ending is record.Ending.IN_SYNC
-    first = (await eager.session())._place.seen("other.test.")  # type: ignore[attr-defined]
+    first = (await eager.session())._place.seen("other.test.")  # type: ignore[attr-defined]  # this provider's own
     assert (await eager.reconcile()).ending is record.Ending.IN_SYNC
-    assert (await eager.session())._place.seen("other.test.").source is not first.source  # type: ignore[attr-defined]
+    assert (await eager.session())._place.seen("other.test.").source is not first.source  # type: ignore[attr-defined]  # this provider's own

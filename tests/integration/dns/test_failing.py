@@ -66,7 +66,7 @@ class Cut:
 
 async def test_a_server_that_goes_away_in_the_midst_is_caught_up_later(alone: nameservers.NameServer) -> None:
     """Three messages: one is made, the next is not. What was made is remembered as ours, database or not."""
-    world = World(alone, {"options": {**alone.settings["options"], "update_batch_size": 10}})
+    world = World(alone, {"timeout": 2, "options": {**alone.settings["options"], "update_batch_size": 10}})
     text = "".join(f"h{index}: {{type: A, ttl: 60, value: 192.0.2.{index}}}\n" for index in range(30))
     world.commit({FILE: text})
 
@@ -151,9 +151,9 @@ async def test_a_refusal_without_a_reason_gets_the_likely_ones(bind: nameservers
     assert codes(await world.reconcile()) == ["UD401"]
 
     session = await world.session()
-    from undrift.providers.dns import applying, entry, records, seeing, server  # noqa: PLC0415
+    from undrift.providers.dns import applying, entry, records, seeing, server  # noqa: PLC0415 - only here
 
-    place = session._place  # type: ignore[attr-defined]
+    place = session._place  # type: ignore[attr-defined]  # this provider's own
     seen = await place.look("other.test.")
     one = entry.Entry("other.test.", "m", "MX", 60, ("1 gone.other.test.",), errors.Origin("f"))
     made = records.declared(one, seeing.octodns("other.test.", []), escaped=True)

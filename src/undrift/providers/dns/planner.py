@@ -37,8 +37,7 @@ def remembering(kind: Any) -> type[BaseProvider]:
             if self.fed is None:
                 return bool(super().populate(zone, target=target, lenient=lenient))
             found, exists = self.fed
-            # As octoDNS copies zones: records are shared until somebody changes them.
-            zone._origin = found  # noqa: SLF001
+            zone._origin = found  # noqa: SLF001 - as octoDNS copies zones: shared until somebody changes them
             return exists
 
     Remembering.__name__ = kind.__name__

@@ -37,6 +37,7 @@ class DnsProvider:
             atomic=True,
             compare_and_set=True,
             native_plan=True,
+            publishes=True,
             marks=target.Marks.TARGET,
             kind_order=(kinds.ZONE,),
             data_kinds=frozenset({kinds.ZONE}),
