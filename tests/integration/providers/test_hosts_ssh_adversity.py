@@ -62,6 +62,14 @@ class Cutter:
             "hostKeys": f"* {key}\n",
         }
 
+    def arm(self, after: int) -> None:
+        """Break once so many bytes went to the host from now on."""
+        self.passed, self.after = 0, after
+
+    def is_armed(self) -> bool:
+        """Whether it has not broken yet."""
+        return self.after is not None
+
     def cut(self) -> None:
         """Break all connections now."""
         for stream in list(self._streams):
@@ -120,7 +128,7 @@ async def test_a_connection_that_breaks_anywhere_costs_time_and_nothing_else(
             root = tmp_path / str(number)
             root.mkdir()
             made = world.World(root, cable.settings(sshd.user))
-            cable.passed, cable.after = 0, cut_at
+            cable.arm(cut_at)
             for content in (first, second):
                 made.commit(content)
                 for _ in range(4):
@@ -140,7 +148,7 @@ async def test_a_connection_that_breaks_anywhere_costs_time_and_nothing_else(
             assert not [path for path in root.rglob("*.undrift") if path != root / ".undrift"]
             assert (await made.reconcile()).ending is record.Ending.IN_SYNC
             await made.close()
-            if cable.after is not None:
+            if cable.is_armed():
                 break
             cut_at += 4_300 if cut_at < 35_000 else 70_000
     assert number > 6, "it was cut too seldom"

@@ -107,10 +107,12 @@ class Connection:
         return told
 
     async def stream(self, program: str, lines: Iterable[bytes]) -> asyncssh.SSHClientProcess[bytes]:
-        """Start a program of ours that goes on; its output is the caller's to read, and it to close."""
+        """Start a program of ours that goes on; its output is the caller's to read, and it to close.
+
+        Its standard input stays open, so that it can tell when nobody listens any more.
+        """
         process = await self._start_anew()
         process.stdin.write(self._ahead() + speech.request(program, lines))
-        process.stdin.write_eof()
         return process
 
     async def reach(self, seconds: float) -> None:
@@ -291,10 +293,16 @@ class Connection:
                 with contextlib.suppress(*_BROKEN):
                     await process.wait_closed()
         except TimeoutError:
-            raise Late(timeout, bytes(out)) from None
+            raise Late(timeout, _said(out)) from None
         finally:
             process.close()
-        return Spoken(bytes(out), bytes(err), process.returncode)
+        return Spoken(_said(out), bytes(err), process.returncode)
+
+
+def _said(heard: bytearray) -> bytes:
+    """What our program said: a login shell may greet before it, and need not end its line."""
+    place = heard.find(scripts.BEGUN)
+    return b"" if place < 0 else bytes(memoryview(heard)[place + len(scripts.BEGUN) :])
 
 
 async def _feed(process: asyncssh.SSHClientProcess[bytes], request: bytes) -> None:

@@ -268,6 +268,14 @@ class FarShelf(shelf.Shelf):
         self._known = True
         return moved
 
+    async def look(self) -> None:
+        """Take in what others have written, by a look of its own. Raises `TargetError`s."""
+        self.learn(await self._keeper.ask(self.question()))
+
+    def agents(self) -> frozenset[str]:
+        """See `shelf.Shelf`: as far as they are known."""
+        return frozenset(f"{self.state}/{name.split('/')[1]}" for name in self._digests)
+
     def write(self, edits: Mapping[marks.Key, shelf.Edit]) -> frozenset[resource.ResourceId]:
         """See `shelf.Shelf`."""
         return asyncio.run_coroutine_threadsafe(self._bring(edits), self._loop).result()
@@ -302,7 +310,7 @@ class FarShelf(shelf.Shelf):
                 if not why:
                     self._done(files)
                     return late
-                await self._look()
+                await self.look()
             raise errors.TargetUnavailable(
                 f"writing marks in {self.state} was given up",
                 why="others write there without end",
@@ -348,9 +356,6 @@ class FarShelf(shelf.Shelf):
         self._digests.pop(name, None)
         with self._lock:
             self._forget(_key(name))
-
-    async def _look(self) -> None:
-        self.learn(await self._keeper.ask(self.question()))
 
 
 def _name(key: marks.Key) -> str:

@@ -12,6 +12,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
+import asyncssh
+
 from undrift import errors
 from undrift.lib import process
 from undrift.providers.hosts import local, transport
@@ -57,6 +59,14 @@ class SshTransport:
     def user(self) -> str:
         """See `transport.Reachable`."""
         return self._connection.user
+
+    def real(self, path: str) -> str:
+        """The path on the host itself."""
+        return path if self._root == "/" else self._root + path
+
+    async def listen(self, program: str, lines: Sequence[bytes]) -> asyncssh.SSHClientProcess[bytes]:
+        """Start a program of ours that goes on until it is closed."""
+        return await self._connection.stream(program, lines)
 
     async def reach(self, seconds: float) -> None:
         """See `transport.Reachable`: the connections that are open tell nothing of that."""
@@ -275,11 +285,9 @@ class _Lane(Generic[_In, _Out]):
         except errors.UndriftError as error:
             # Each gets its own: who catches it says more in it.
             results = [copy.copy(error) for _ in batch]
-        except BaseException as error:
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(errors.InternalError(f"a command failed: {type(error).__name__}"))
-            raise
+        except Exception as error:  # noqa: BLE001 - whoever comes after it must not wait for ever
+            failed = errors.InternalError(f"a command failed: {type(error).__name__}")
+            results = [copy.copy(failed) for _ in batch]
         for (_, future), result in zip(batch, results, strict=True):
             if future.done():
                 continue
