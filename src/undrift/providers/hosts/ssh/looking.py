@@ -124,15 +124,15 @@ class Reader:
 
     def read(self, stdout: bytes, stderr: bytes) -> None:
         """Understand an answer. Raises `TargetUnavailable` for one that has no end, or is none."""
+        if not stdout.endswith(speech.END + b"\n"):
+            raise saying.incomplete(stderr)
         answer = speech.Answer(stdout)
         said = _by_question(stderr, self._asked)
         group, found = Group("/", ()), _Found()
-        complete = False
+        begun = 0
         while answer.left:
             word, _, rest = answer.line().partition(b" ")
             match word:
-                case b"=.":
-                    complete = True
                 case b"=r":
                     raise errors.TargetUnavailable(
                         "the target's root cannot be opened",
@@ -143,13 +143,15 @@ class Reader:
                     self._settle(group, found)
                     number, _, rest = rest.partition(b" ")
                     group, found = self._asked.groups[int(number)], _Found()
+                    begun += 1
                     self._begin(word, rest, group, found, answer)
                 case b"=q":
                     self._answer(int(rest), answer, said)
                 case _:
                     self._tell(word, _name(rest), found, answer)
         self._settle(group, found)
-        if not complete or len(self.answers) != len(self._asked.questions):
+        # A look that is not whole must not be taken for one that found nothing.
+        if (begun, len(self.answers)) != (len(self._asked.groups), len(self._asked.questions)):
             raise saying.incomplete(stderr)
 
     def _begin(self, word: bytes, rest: bytes, group: Group, found: _Found, answer: speech.Answer) -> None:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from typing import Final
 
 BOOT: Final = (
-    'while IFS= read -r p; do case $p in undrift:*) break ;; esac; done; eval "$(printf %b "${p#undrift:}")"'
+    'while IFS= read -r p; do case $p in undrift:*) break ;; esac; done; echo "=undrift"; '
+    'eval "$(printf %b "${p#undrift:}")"'
 )
 """Reads a program from the first line that is one. What comes before it (a password that sudo did not ask for) is
 passed over. No character in it means anything special to any login shell between single quotes."""
+BEGUN: Final = b"=undrift\n"
+"""Written before a program begins: what a login shell says of its own comes before that."""
 
 BEGIN: Final = r"""
 LC_ALL=C
