@@ -7,6 +7,7 @@ import functools
 import os
 import pathlib
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -71,20 +72,22 @@ def shows_all_in_sync(place: client.Client) -> bool:
 
 
 def test_a_dependency_that_the_other_one_works_on(world: World, second: Second) -> None:
-    """Half of all pairs are split between the two; whoever waits hears of the other one by the database.
+    """Half of all pairs are split between the two; whoever waits hears of the other one, and of what it publishes, by the database.
 
     Each of them shows the whole, and says who works on what is not its own.
     """
     for number in range(COUNT):
-        world.declare(f"base-{number}")
-        world.declare(f"site-{number}", f"dependsOn: [base-{number}]")
+        world.declare(f"base-{number}", "outputs: {host: {fact: hostname}}")
+        given = f"{{kind: plain, substitute: {{WORD: '${{outputs.base-{number}.host}}'}}}}"
+        world.declare(f"site-{number}", f"dependsOn: [base-{number}], renderer: {given}")
         world.files(f"base-{number}", {f"/base/{number}": "1"})
-        world.files(f"site-{number}", {f"/site/{number}": "1"})
+        world.files(f"site-{number}", {f"/site/{number}": "${WORD}"})
     world.push()
     world.start(shared(world, world.command()))
     second.start()
     names = {f"{kind}-{number}" for kind in ("base", "site") for number in range(COUNT)}
-    wanted = {f"/{kind}/{number}": "1" for kind in ("base", "site") for number in range(COUNT)}
+    wanted = {f"/base/{number}": "1" for number in range(COUNT)}
+    wanted |= {f"/site/{number}": socket.gethostname() for number in range(COUNT)}
 
     world.until(lambda: world.tree() == wanted)
     world.until(lambda: served(world.client) | served(second.client) >= names)
