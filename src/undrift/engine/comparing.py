@@ -10,8 +10,8 @@ import fnmatch
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from undrift.lib import pointers
-from undrift.model import application, plan, resource
+from undrift.lib import canonical, pointers
+from undrift.model import application, plan, resource, secret
 
 _Path = tuple[str, ...]
 _ABSENT = object()
@@ -33,6 +33,47 @@ def chosen(found: Iterable[plan.Difference], ignored: Sequence[_Path] = ()) -> t
         for path, before, after in found
         if not any(covers(pattern, path) for pattern in ignored)
     )
+
+
+def concealed(
+    found: Sequence[plan.Difference], wanted: resource.Fields, live: resource.Fields
+) -> tuple[plan.Difference, ...]:
+    """Differences that a target told, with those of secret fields as secrets: it knows nothing of ours."""
+    return tuple(
+        (path, _hide(before), _hide(after)) if _leads(wanted, path) or _leads(live, path) else one
+        for one in found
+        for path, before, after in [one]
+    )
+
+
+def _leads(value: Any, path: _Path) -> bool:
+    """Whether there is a secret on the way, or anywhere below its end."""
+    if isinstance(value, secret.Secret):
+        return True
+    if isinstance(value, Mapping):
+        below = [value.get(path[0])] if path else list(value.values())
+        return any(_leads(item, path[1:]) for item in below)
+    if isinstance(value, list | tuple):
+        return any(_leads(item, path[1:]) for item in value)
+    return False
+
+
+def _hide(value: Any) -> Any:
+    if value is None or isinstance(value, secret.Secret | resource.Unknown):
+        return value
+    return secret.Secret(value if isinstance(value, str) else canonical.digest(_revealed(value)))
+
+
+def _revealed(value: Any) -> Any:
+    """Data in which secrets are plain, to be digested and no more."""
+    if isinstance(value, secret.Secret):
+        raw = value.reveal()
+        return raw if isinstance(raw, str) else raw.hex()
+    if isinstance(value, Mapping):
+        return {str(name): _revealed(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_revealed(item) for item in value]
+    return value
 
 
 def kept(found: Sequence[plan.FieldChange], ignored: Sequence[_Path] = ()) -> tuple[plan.FieldChange, ...]:

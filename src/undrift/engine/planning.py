@@ -178,7 +178,7 @@ class _Draft:
         elif told is None:
             fields = comparing.differences(wanted.fields, found.fields, ignored)
         else:
-            fields = comparing.chosen(told, ignored)
+            fields = comparing.chosen(comparing.concealed(told, wanted.fields, found.fields), ignored)
         if ignored:
             left = (
                 comparing.without(wanted.fields, ignored)

@@ -34,6 +34,7 @@ class Capabilities:
     `tells_health` its watch tells when something gets well, so that nobody has to wait for it. With
     `partial` only what is declared of a resource is written, and an ignored field is left out; else it is whole.
     `patience` is how many seconds one look or one change may take where that is longer than usual (0: it is not).
+    What is declared of a target that `publishes` is told to whoever asks, so that nothing of it can be secret.
     With `accounts` a session may act as somebody else than its credentials say. `yields_to` are globs on writers whose fields are left alone unless they are nobody else's.
     """
 
@@ -54,6 +55,7 @@ class Capabilities:
     immutable: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     concurrency: int = 1
     patience: float = 0.0
+    publishes: bool = False
     instant: frozenset[str] = frozenset()
 
 

@@ -111,3 +111,23 @@ def test_globs_match_the_written_form() -> None:
     assert comparing.matches(("File//etc/*",), FILE)
     assert not comparing.matches(("Service/*",), FILE)
     assert str(plan.Action.CREATE) == "create"
+
+
+def test_what_a_target_tells_of_a_secret_is_one() -> None:
+    """It was given the value in plain, and tells so: before and after, on the way to it and below."""
+    wanted = {"data": {"a.b": secret.Secret("s3cret"), "open": "x"}, "list": [{"k": secret.Secret("t")}]}
+    told = (
+        (("data", "a.b"), "by hand", "s3cret"),
+        (("data", "open"), "w", "x"),
+        (("list",), None, [{"k": "t"}]),
+        (("list", "0", "k"), "o", "t"),
+    )
+
+    found = comparing.concealed(told, wanted, {})
+
+    assert found[0] == (("data", "a.b"), secret.Secret("by hand"), secret.Secret("s3cret"))
+    assert found[1] is told[1]
+    assert found[2][1] is None
+    assert isinstance(found[2][2], secret.Secret)
+    assert found[3][2] == secret.Secret("t")
+    assert "s3cret" not in repr(found)

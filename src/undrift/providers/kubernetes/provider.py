@@ -258,7 +258,7 @@ def _key(place: target.Target) -> str:
 _CAPABILITIES: Final = target.Capabilities(
     watch=True,
     dry_run=True,
-    compare_and_set=True,
+    compare_and_set=False,  # fields that we declare are taken back from whoever wrote them last, even just now
     partial=True,
     accounts=True,
     yields_to=kinds.AUTOSCALERS,

@@ -54,33 +54,39 @@ def seal(content: str) -> bytes:
 
 
 class Commits:
-    """A source of one application whose commits are dicts of files."""
+    """A source of one application whose commits are dicts of files; each is remembered."""
 
-    def __init__(self, start: int) -> None:
-        self.files: dict[str, source.File] = {}
-        self._count = start
+    def __init__(self, start: int = 0) -> None:
+        self._start = start
+        self._commits: list[dict[str, source.File]] = []
 
     def commit(self, files: Mapping[str, bytes]) -> None:
         """A new commit that has exactly these files."""
-        self._count += 1
-        self.files = {name: source.File(content) for name, content in files.items()}
+        self._commits.append({name: source.File(content) for name, content in files.items()})
 
     async def resolve(self) -> source.Revision:
-        """See `interfaces.Source`."""
-        return source.Revision("main", f"sha1:{self._count:040x}", author="Ada <ada@example.org>")
+        """See `interfaces.Source`: the newest commit."""
+        number = self._start + len(self._commits)
+        return source.Revision("main", f"sha1:{number:040x}", author="Ada <ada@example.org>")
 
     async def digests(self, revision: source.Revision, paths: Sequence[str]) -> Mapping[str, str]:
         """See `interfaces.Source`: one digest for everything."""
-        content = {name: canonical.digest(file.content.hex()) for name, file in self.files.items()}
+        content = {name: canonical.digest(file.content.hex()) for name, file in self._at(revision).items()}
         return dict.fromkeys(paths, canonical.digest(content))
 
     async def fetch(self, revision: source.Revision, path: str) -> source.Artifact:
         """See `interfaces.Source`."""
         digests = await self.digests(revision, [path])
-        return source.Artifact(revision, path, digests[path], self.files)
+        return source.Artifact(revision, path, digests[path], self._at(revision))
 
     async def close(self) -> None:
         """Nothing to give back."""
+
+    def _at(self, revision: source.Revision) -> dict[str, source.File]:
+        number = int(revision.digest.partition(":")[2], 16) - self._start
+        if not 0 < number <= len(self._commits):
+            raise errors.ReferenceMissing(f"there is no commit {revision}")
+        return self._commits[number - 1]
 
 
 class _Log(logging.Handler):
@@ -107,7 +113,7 @@ class Trial:
     log: list[str] = dataclasses.field(default_factory=list)
     mischief: Mischief = obey
     _provider: interfaces.Provider | None = None
-    _session: interfaces.Session | None = None
+    _sessions: dict[str, interfaces.Session] = dataclasses.field(default_factory=dict)
 
     @property
     def provider(self) -> interfaces.Provider:
@@ -152,10 +158,9 @@ class Trial:
             self.database = memory.MemoryDatabase()
 
     async def close(self) -> None:
-        """Give the connection back."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        """Give the connections back."""
+        for name in list(self._sessions):
+            await self._sessions.pop(name).close()
 
     @contextlib.asynccontextmanager
     async def another(self, agent: str) -> AsyncIterator[Trial]:
@@ -203,7 +208,7 @@ class Trial:
             application=described,
             config_digest=canonical.digest([name, repr(declared), repr(policy)]),
             memory=await self.database.recall(name),
-            surroundings=view.Surroundings(),
+            surroundings=view.Surroundings(claims=self._claims(name)),
             retry=retry,
             dry=dry,
         )
@@ -217,9 +222,18 @@ class Trial:
             raise told.failure.error from told.failure.error.__cause__
         return told
 
+    def _claims(self, name: str) -> inventory.Claims:
+        """What the other applications declared when they were last reconciled."""
+        declared = {told.application: told.desired for told in self.told if told.desired is not None}
+        found: dict[resource.ResourceId, tuple[str, ...]] = {}
+        for other, desired in declared.items():
+            for rid in desired.resources if other != name else ():
+                found[rid] = (*found.get(rid, ()), other)
+        return found
+
     async def _world(self, name: str, lease: interfaces.Lease) -> reconciling.World:
-        if self._session is None:
-            self._session = await self.provider.connect(self.stand.place, self.stand.secrets)
+        if name not in self._sessions:
+            self._sessions[name] = await self.provider.connect(self.stand.place, self.stand.secrets)
         cache: rendering.Cache = {}
         return reconciling.World(
             agent=self.agent or self.stand.agent,
@@ -227,7 +241,7 @@ class Trial:
             renderer=self.stand.renderer(Opener()),
             provider=self.provider,
             target=self.stand.place,
-            session=_Wrapped(self._session, self),
+            session=_Wrapped(self._sessions[name], self),
             database=self.database,
             lease=lease,
             cache=cache,

@@ -44,8 +44,11 @@ class HostsLocalStand(stand.Stand):
     async def remove(self, thing: str, application: str) -> None:
         (self.things / thing).unlink()
 
+    def away(self) -> contextlib.AbstractAsyncContextManager[None]:
+        return self._unmounted()
+
     @contextlib.asynccontextmanager
-    async def away(self) -> AsyncIterator[None]:
+    async def _unmounted(self) -> AsyncIterator[None]:
         gone = self.root.rename(self.root.with_name("unmounted"))
         try:
             yield
