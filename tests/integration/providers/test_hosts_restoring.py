@@ -1,13 +1,15 @@
 """What is refused, put back and undone on a real Debian host, and package managers in trouble."""
 
 import contextlib
+import hashlib
 import pathlib
+import subprocess
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import pytest
 
-from tests import machines
+from tests import machines, peers
 from tests.integration.providers import furnished, world
 from undrift import errors
 from undrift.model import record
@@ -227,18 +229,46 @@ async def test_a_package_that_was_there_stays_and_one_that_others_need_does_too(
     assert [stop.code for stop in told.verdict.stops] == ["UD609"]
 
 
-async def test_a_repository_that_cannot_be_trusted_is_taken_back(
-    machine: testing_machines.Machine, here: world.World
-) -> None:
-    told = await furnished.apply(
-        here, furnished.REPOSITORY.replace("trusted: true", "keyContent: nonsense"), next(furnished.names)
-    )
+def sign(machine: testing_machines.Machine, folder: pathlib.Path) -> tuple[str, str]:
+    """Make a signed repository of the flat one; the key that it is signed with, and another one."""
+    gpg = [str(peers.require_peer("gpg")), "--homedir", str(folder), "--batch", "--pinentry-mode", "loopback"]
 
-    assert furnished.failed(told).code in {"UD503", "UD501"}
-    assert machine.run("ls", "/etc/apt/sources.list.d", "/etc/apt/keyrings", check=False).split() == [
-        "/etc/apt/keyrings:",
-        "/etc/apt/sources.list.d:",
-    ]
+    def run(*words: str, stdin: bytes = b"") -> bytes:
+        return subprocess.run([*gpg, *words], input=stdin, capture_output=True, check=True).stdout
+
+    folder.chmod(0o700)
+    for name in ("ours@example.org", "theirs@example.org"):
+        run("--passphrase", "", "--quick-generate-key", name, "ed25519", "sign", "never")
+    machine.run("cp", "-r", "/srv/repository", "/srv/signed")
+    raw = (machine.root / "srv/signed/Packages").read_bytes()
+    release = f"Date: Thu, 01 Jan 2026 00:00:00 UTC\nSHA256:\n {hashlib.sha256(raw).hexdigest()} {len(raw)} Packages\n"
+    signed = run("--local-user", "ours@example.org", "--clearsign", stdin=release.encode())
+    (machine.root / "srv/signed/InRelease").write_bytes(signed)
+    subprocess.run(["gpgconf", "--homedir", str(folder), "--kill", "all"], check=False)
+    ours, theirs = (run("--armor", "--export", f"{who}@example.org").decode() for who in ("ours", "theirs"))
+    return ours, theirs
+
+
+async def test_a_repository_counts_when_its_signature_holds_and_is_taken_back_when_not(
+    machine: testing_machines.Machine, here: world.World, tmp_path: pathlib.Path
+) -> None:
+    ours, theirs = sign(machine, tmp_path)
+    app = next(furnished.names)
+    spec = """
+  repositories: [{name: signed, uris: ["file:/srv/signed"], suites: ["./"], key: files/key.asc}]
+  packages: [other]
+"""
+    for key in (theirs, "nonsense"):
+        told = await furnished.apply(here, spec, app, {"files/key.asc": key})
+
+        assert furnished.failed(told).code == "UD503", str(furnished.failed(told))
+        assert (
+            machine.shell("ls -A /etc/apt/sources.list.d /etc/apt/keyrings | grep signed", check=False) == ""
+        )
+    told = await furnished.apply(here, spec, app, {"files/key.asc": ours})
+    assert told.ending is record.Ending.APPLIED, told.failure
+    assert machine.run("cat", "/etc/apt/keyrings/signed.asc") == ours
+    assert machine.shell("dpkg-query -W -f '${db:Status-Abbrev}' other") == "ii "
 
 
 SHUT = {
