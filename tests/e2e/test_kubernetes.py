@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import signal
 import time
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import planes
+from tests import peers, planes
 from tests.e2e import world as worlds
 from undrift.testing import control_plane
 
@@ -45,6 +46,39 @@ spec:
   template:
     metadata: {{labels: {{app: web}}}}
     spec: {{containers: [{{name: main, image: "nginx:1.27"}}]}}
+"""
+CHART_OF = """\
+apiVersion: undrift.dev/v1
+kind: Application
+metadata: {{name: {name}}}
+spec:
+  source: {{path: web}}
+  target: cluster
+  namespace: {name}
+  deletionPolicy: delete
+  renderer: {{kind: helm}}
+"""
+TEMPLATE = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {greeting: {{ .Values.greeting }}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: more}
+data: {}
+"""
+HOOK = """\
+apiVersion: batch/v1
+kind: Job
+metadata: {{name: {name}, annotations: {{"helm.sh/hook": {name}}}}}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      nodeSelector: {{{label}: "yes"}}
+      containers: [{{name: main, image: {name}}}]
 """
 
 
@@ -141,13 +175,14 @@ def test_an_api_server_that_dies_and_comes_back(
     plane.wait_ready()
 
     world.until(lambda: greeting(plane, name) == "after the storm")
+    plane.wait_working()
     world.until(lambda: is_well(world, name))
     assert plane.get(f"/apis/apps/v1/namespaces/{name}/deployments/web") is not None
 
 
 @pytest.mark.timeout(240)
 def test_an_api_server_that_hangs(world: worlds.World, plane: control_plane.ControlPlane, name: str) -> None:
-    """For a minute: the agent says so, others go on, and the change arrives when it answers again."""
+    """Until the agent says so; others go on, and the change arrives when it answers again."""
     declare(world, plane, name)
     world.declare("site")
     world.files("site", {"/here": "1"})
@@ -164,12 +199,12 @@ def test_an_api_server_that_hangs(world: worlds.World, plane: control_plane.Cont
         world.until(lambda: (world.target / "here").read_text() == "2")
         others = time.monotonic() - begun
         world.until(lambda: AWAY & set(world.codes(name)), MINUTE)
-        time.sleep(max(0.0, MINUTE - (time.monotonic() - begun)))
         assert is_well(world, "site")
     finally:
         plane.api_server.signal(signal.SIGCONT)
 
     world.until(lambda: greeting(plane, name) == "late")
+    plane.wait_working()
     world.until(lambda: is_well(world, name))
     assert others < MINUTE / 4
 
@@ -236,3 +271,62 @@ def names(plane: control_plane.ControlPlane, name: str) -> set[str]:
     """The ConfigMaps of a namespace, but for the one that every namespace has."""
     found = plane.get(f"/api/v1/namespaces/{name}/configmaps")["items"]
     return {one["metadata"]["name"] for one in found} - {"kube-root-ca.crt"}
+
+
+def declare_chart(world: worlds.World, plane: control_plane.ControlPlane, name: str) -> None:
+    """A chart whose hooks wait until a node bears a label that says who may go on."""
+    folders = {str(peers.require_tool(tool).parent) for tool in ("kubectl", "helm")}
+    world.environment["PATH"] = os.pathsep.join([*sorted(folders), os.environ["PATH"]])
+    world.write("undrift/cluster.yaml", TARGET.partition("---\n")[0].format(kubeconfig=plane.kubeconfig()))
+    world.write("undrift/web.yaml", CHART_OF.format(name=name))
+    world.write("web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n")
+    world.write("web/values.yaml", "greeting: hello\n")
+    world.write("web/templates/settings.yaml", TEMPLATE)
+    for hook in ("pre-delete", "post-delete"):
+        world.write(f"web/templates/{hook}.yaml", HOOK.format(name=hook, label=f"{name}-{hook}"))
+
+
+def let_go_on(plane: control_plane.ControlPlane, name: str, hook: str) -> None:
+    """Now there is a node for the hook's Pod."""
+    labels = {"metadata": {"labels": {f"{name}-{hook}": "yes"}}}
+    plane.request("PATCH", "/api/v1/nodes/node-1", labels, "application/merge-patch+json")
+
+
+def test_hooks_of_a_deletion_run_then_and_only_then(
+    world: worlds.World, plane: control_plane.ControlPlane, name: str
+) -> None:
+    """Synced, changed and pruned without them; then one first, the resources, the other one. The agent dies meanwhile."""
+    space = f"/api/v1/namespaces/{name}/configmaps"
+    jobs = f"/apis/batch/v1/namespaces/{name}/jobs"
+
+    def found(job: str) -> bool:
+        return plane.get(f"{jobs}/{job}") is not None
+
+    plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    declare_chart(world, plane, name)
+    first = world.push()
+    world.start()
+    world.settled(name, first)
+    world.write("web/values.yaml", "greeting: bye\n")
+    world.write("web/templates/settings.yaml", TEMPLATE.partition("---\n")[0])
+    world.settled(name, world.push())
+    assert plane.get(f"{space}/more") is None
+    assert plane.get(jobs)["items"] == []
+
+    world.write("undrift/web.yaml", None)
+    world.push("it leaves")
+    world.until(lambda: found("pre-delete"))
+    world.kill()
+    world.start()
+    world.until(lambda: world.glance(name).get("state"))
+    assert plane.get(f"{space}/settings") is not None
+    assert not found("post-delete")
+
+    let_go_on(plane, name, "pre-delete")
+    world.until(lambda: found("post-delete"), MINUTE)
+    assert plane.get(f"{space}/settings") is None
+    assert world.glance(name), "it is not over"
+
+    let_go_on(plane, name, "post-delete")
+    world.until(lambda: not world.glance(name), MINUTE)
+    assert plane.get(jobs)["items"] == []

@@ -38,6 +38,7 @@ _OVERLOOKED = 10.0
 """A Pod that kwok has not moved by then never will be: it came while kwok began to watch. Another one is tried."""
 _ADMIN = "admin"
 _PODS = "/api/v1/namespaces/default/pods"
+_DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 _FIRST = "first"
 
 
@@ -322,20 +323,30 @@ class ControlPlane:
         }
         with contextlib.suppress(urllib.error.HTTPError):
             self.request("POST", "/api/v1/nodes", node)
-        self._wait(self.pieces["kwok"], self._runs_a_pod)
-        self.request("DELETE", f"{_PODS}/{_FIRST}", {"gracePeriodSeconds": 0})
+        self.wait_working()
 
-    def _runs_a_pod(self) -> bool:
-        """Whether every piece does its part: then a Pod gets its account, its node and its status."""
-        found = self.get(f"{_PODS}/{_FIRST}")
+    def wait_working(self) -> None:
+        """Until every piece does its part, as after an outage: controllers come back later than the API server."""
+        self._wait(self.pieces["kwok"], self._rolls_out)
+        self.request("DELETE", f"{_DEPLOYMENTS}/{_FIRST}", {"propagationPolicy": "Background"})
+
+    def _rolls_out(self) -> bool:
+        """Whether a Deployment gets a Pod, and that its account, its node and its status."""
+        found = self.get(f"{_DEPLOYMENTS}/{_FIRST}")
+        labels = {"app": f"undrift-{_FIRST}"}
         if found is None:
-            containers = [{"name": "main", "image": "none"}]
-            self.request("POST", _PODS, {"metadata": {"name": _FIRST}, "spec": {"containers": containers}})
+            template = {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "main", "image": "none"}]},
+            }
+            spec = {"selector": {"matchLabels": labels}, "template": template}
+            self.request("POST", _DEPLOYMENTS, {"metadata": {"name": _FIRST}, "spec": spec})
             return False
-        if found["status"].get("phase") == "Running":
+        if found["status"].get("availableReplicas"):
             return True
-        if _age(found) > _OVERLOOKED:
-            self.request("DELETE", f"{_PODS}/{_FIRST}", {"gracePeriodSeconds": 0})
+        for pod in self.request("GET", f"{_PODS}?labelSelector=app%3D{labels['app']}")["items"]:
+            if _age(pod) > _OVERLOOKED:
+                self.request("DELETE", f"{_PODS}/{pod['metadata']['name']}", {"gracePeriodSeconds": 0})
         return False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -14,6 +14,14 @@ from tests.integration.kubernetes import world as worlds
 from undrift import errors
 from undrift.model import record
 from undrift.testing import control_plane
+
+
+@pytest.fixture(autouse=True)
+async def whole(world: worlds.World) -> AsyncIterator[None]:
+    """Who comes after finds controllers that are back, too: they wait longer and longer before they try again."""
+    yield
+    await asyncio.to_thread(world.plane.wait_ready)
+    await asyncio.to_thread(world.plane.wait_working)
 
 
 def hang(piece: control_plane.Piece) -> None:

@@ -28,6 +28,7 @@ def restart(plane: control_plane.ControlPlane) -> None:
     plane.api_server.stop()
     plane.api_server.start()
     plane.wait_ready()
+    plane.wait_working()
 
 
 async def test_a_watch_that_is_too_old_begins_anew(world: worlds.World) -> None:

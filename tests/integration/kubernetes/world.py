@@ -18,6 +18,7 @@ from undrift.renderers import plain
 from undrift.testing import control_plane, memory
 
 KEY = b"k" * 32
+PATIENCE = 30.0
 
 
 @dataclasses.dataclass
@@ -107,13 +108,19 @@ class World:
         return told
 
     async def until_healthy(self, name: str = "app", **declared: Any) -> record.Reconciliation:
-        """Reconcile until all is well."""
-        async with asyncio.timeout(30):
-            while True:
-                told = await self.reconcile(name, **declared)
-                if told.health.status is health.Status.HEALTHY:
-                    return told
-                await asyncio.sleep(0.1)
+        """Reconcile until all is well; fails with what the last reconcile came to."""
+        told: record.Reconciliation | None = None
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    told = await self.reconcile(name, **declared)
+                    if told.health.status is health.Status.HEALTHY:
+                        return told
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise AssertionError(
+                f"not healthy: {told and (told.ending, told.health, told.failure)}"
+            ) from None
 
     def get(self, path: str) -> Any:
         """What is in our namespace: `configmaps/a`, `apps/v1/deployments/web`; None when it is not there."""
