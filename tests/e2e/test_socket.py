@@ -8,10 +8,13 @@ import os
 import pathlib
 import socket
 import stat
+import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.e2e import world as worlds
 from tests.e2e.world import World
 
 
@@ -38,9 +41,8 @@ def ask(world: World, method: str, path: str, body: bytes | None = None) -> tupl
         connection.close()
 
 
-@pytest.fixture
-def site(world: World) -> str:
-    """An application that waits for an approval."""
+def waiting(world: World) -> str:
+    """Start an agent with an application that waits for an approval; returns the digest of its plan."""
     world.declare("site", "policy: {mode: approval}")
     world.files("site", {"/a": "one"})
     world.push()
@@ -49,10 +51,23 @@ def site(world: World) -> str:
     return str(world.glance("site")["digest"])
 
 
+@pytest.fixture
+def site(world: World) -> str:
+    """An application that waits for an approval."""
+    return waiting(world)
+
+
+@pytest.fixture(scope="module")
+def asked() -> Iterator[World]:
+    """One agent for all that changes nothing, whose application waits for an approval."""
+    with worlds.world(pathlib.Path(tempfile.mkdtemp(prefix="undrift-e2e-"))) as made:
+        waiting(made)
+        yield made
+
+
 ONE = "/v1/applications/site"
 
 
-@pytest.mark.usefixtures("site")
 @pytest.mark.parametrize(
     "method, path, body, status, code",
     [
@@ -80,15 +95,15 @@ ONE = "/v1/applications/site"
     ],
 )
 def test_what_makes_no_sense(
-    world: World, method: str, path: str, body: bytes | None, status: int, code: str
+    asked: World, method: str, path: str, body: bytes | None, status: int, code: str
 ) -> None:
     """Each has the status and the code that fit, and nothing was done."""
-    answered, told = ask(world, method, path, body)
+    answered, told = ask(asked, method, path, body)
 
     assert (answered, told["code"]) == (status, code)
     assert told["what"]
-    assert world.tree() == {}
-    assert world.glance("site")["hold"] is None
+    assert asked.tree() == {}
+    assert asked.glance("site")["hold"] is None
 
 
 def test_a_digest_may_be_shortened_but_not_guessed(world: World, site: str) -> None:
