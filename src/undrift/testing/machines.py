@@ -38,6 +38,7 @@ ROOT = control_plane.ROOT
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
 _PATIENCE = 60.0
 _NETWORKS = 1 << 14
+_WATCHES = 4096
 _ENVIRONMENT = {"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"}
 
 
@@ -99,6 +100,7 @@ class Machine:
     def __enter__(self) -> Self:
         """Boot it. Raises `MachineError`."""
         try:
+            _allow_watches()
             self._mount()
             self._connect()
             self._furnish()
@@ -326,6 +328,14 @@ class Sshd:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(one, signal.SIGKILL)
             self._process = None
+
+
+def _allow_watches() -> None:
+    """All machines share what this one allows root: a systemd takes a dozen watches, and few are given."""
+    most = pathlib.Path("/proc/sys/fs/inotify/max_user_instances")
+    with contextlib.suppress(OSError, ValueError):
+        if int(most.read_text()) < _WATCHES:
+            most.write_text(str(_WATCHES))
 
 
 def make_key(path: pathlib.Path) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import errno
 import os
+import re
 import shlex
 import time
 from collections.abc import Iterable
@@ -26,6 +27,7 @@ _AT_ONCE: Final = 8
 _MOST: Final = 256 << 20
 _CHUNK: Final = 1 << 18
 _BROKEN: Final = (asyncssh.Error, OSError, TimeoutError)
+_WHO: Final = re.compile(r"uid=(\d+)\(([^)]*)\)")
 _SHELL: Final = f"/bin/sh -c {shlex.quote(scripts.BOOT)}"
 _ELBOW: Final = 0.05
 _PAUSE: Final = 0.5
@@ -219,12 +221,17 @@ class Connection:
             if is_pair and name
         }
         has = frozenset(facts.pop("has", "").split())
+        found = _WHO.match(facts.pop("who", ""))
+        who = saying.Who(found[2], found[1] == "0") if found is not None else saying.Who()
+        # `uname` writes these in this order, whatever the order of its options.
+        facts |= zip(("os", "hostname", "arch"), facts.pop("system", "").split(), strict=False)
+        facts["user"] = who.name
         missing = sorted({"stat", "sha256sum", "base64", "readlink"} - has)
         if missing:
             raise errors.TargetDenied(
                 f"{self.place} lacks {', '.join(missing)}", hint="install coreutils or busybox there"
             )
-        return Greeting(facts, saying.Who(facts.get("user", ""), facts.get("uid") == "0"), has)
+        return Greeting(facts, who, has)
 
     def _no_shell(self, told: Spoken) -> errors.TargetError:
         said = told.stderr.decode("utf-8", "replace").strip()[-500:]

@@ -52,12 +52,8 @@ HELLO: Final = (
     BEGIN
     + r"""
 has() { command -v "$1" >/dev/null 2>&1 && printf '%s ' "$1"; }
-printf 'hostname=%s\n' "$(uname -n)"
-printf 'os=%s\n' "$(uname -s)"
-printf 'arch=%s\n' "$(uname -m)"
-printf 'user=%s\n' "$(id -un)"
-printf 'uid=%s\n' "$(id -u)"
-printf 'group=%s\n' "$(id -gn)"
+printf 'system=%s\n' "$(uname -snm)"
+printf 'who=%s\n' "$(id)"
 printf 'home=%s\n' "$HOME"
 if [ -d /run/systemd/system ]; then echo systemd=yes; fi
 printf 'has='

@@ -65,19 +65,18 @@ async def watch(host: ssh_transport.SshTransport, marked: keeping.FarShelf) -> A
         ids = frozenset(rid for rid in marked.every() if kinds.path_of(rid))
         told = _Told(host, marked, ids) if tells else None
         try:
-            if told is not None:
-                await told.begin()
+            listens = told is not None and await told.begin()
             # What changed while nobody watched.
             now = await _look(host, ids)
             moved = frozenset(rid for rid in ids if rid in before and before[rid] != now[rid])
             before = now
             if moved:
                 yield moved
-            if told is None:
+            if told is not None and listens:
+                async for hint in told:
+                    yield hint
+            else:
                 await _rest()
-                continue
-            async for hint in told:
-                yield hint
         finally:
             if told is not None:
                 await told.end()
@@ -108,8 +107,8 @@ class _Told:
             self._at.setdefault(host.real(kinds.path_of(rid)), set()).add(rid)
         self._process: asyncssh.SSHClientProcess[bytes] | None = None
 
-    async def begin(self) -> None:
-        """Watch everything when it returns. Raises `TargetError`s."""
+    async def begin(self) -> bool:
+        """Watch everything when it returns; False where the host gives no more watches. Raises `TargetError`s."""
         folders = {posixpath.dirname(path) for path in self._at} | {
             self._marked.state,
             *self._marked.agents(),
@@ -117,16 +116,11 @@ class _Told:
         lines = [speech.raw(folder) for folder in sorted(folders) if speech.is_plain(folder)]
         self._process = await self._host.listen(_PROGRAM, lines)
         heard = b""
-        with contextlib.suppress(asyncssh.Error):
+        with contextlib.suppress(asyncssh.Error, TimeoutError):
             async with asyncio.timeout(_PATIENCE):
                 while _READY not in heard and (chunk := await self._process.stderr.read(1024)):
                     heard += chunk
-        if _READY not in heard:
-            raise errors.TargetUnavailable(
-                "the host's folders cannot be watched",
-                why=heard.decode("utf-8", "replace").strip()[-300:],
-                hint="raise fs.inotify.max_user_watches there; drift is still found by looking at intervals",
-            )
+        return _READY in heard
 
     async def __aiter__(self) -> AsyncIterator[Hint]:
         """Hints; ends when other resources bear marks. Raises `TargetUnavailable` when the host hangs up."""
