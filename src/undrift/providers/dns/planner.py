@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from octodns.processor.base import BaseProcessor
 from octodns.provider.base import BaseProvider
@@ -14,6 +15,9 @@ from octodns.zone import Zone
 
 from undrift import errors
 from undrift.providers.dns import settings
+
+_CLASS: Final = re.compile(r"(?!__)[A-Za-z_]\w*(\.(?!__)[A-Za-z_]\w*)+")
+_OPTIONS: Final = "see what the provider's documentation says of its options"
 
 
 class Planner(Protocol):
@@ -71,7 +75,14 @@ def made(kind: type[Any], name: str, arguments: Mapping[str, Any]) -> Any:
         raise errors.ConfigInvalid(
             f"{name} cannot be made with these options",
             why=str(error).replace("__init__()", kind.__name__),
-            hint="see what the provider's documentation says of its options",
+            hint=_OPTIONS,
+        ) from None
+    except ValueError:
+        # What it says may quote a value, and that may be a secret.
+        raise errors.ConfigInvalid(
+            f"{name} cannot be made with these options",
+            why="one of them has no value of its kind",
+            hint=_OPTIONS,
         ) from None
     found.root_ns_warnings = False  # records of the root that are not ours are nothing to warn of
     return found
@@ -90,9 +101,16 @@ def processors(given: settings.Settings) -> tuple[BaseProcessor, ...]:
 
 def _load(name: str) -> Any:
     module, _, attribute = name.rpartition(".")
+    if not _CLASS.fullmatch(name):
+        raise errors.ConfigInvalid(
+            f"{name} is no class", hint="write its module and its name: octodns_route53.Route53Provider"
+        )
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # whatever a module does when it is imported: it is no provider then
         raise errors.ConfigInvalid(
             f"{name} cannot be loaded", why=str(error), hint="is its package installed where the agent runs?"
         ) from error

@@ -14,6 +14,7 @@ import dns.name
 import dns.query
 import dns.rcode
 import dns.rdatatype
+import dns.tsig
 import dns.tsigkeyring
 import dns.update
 import dns.xfr
@@ -71,15 +72,7 @@ class Rfc2136Server:
         self._batch = int(own.update_batch_size)
         self._key: dict[str, Any] = {}
         if own.key_name is not None:
-            try:
-                self._key["keyring"] = dns.tsigkeyring.from_text({own.key_name: own.key_secret})
-            except (ValueError, TypeError):
-                raise errors.ConfigInvalid(
-                    "the key of the name server cannot be used", why="its secret is not base64",
-                    hint="set secrets.key_secret to what tsig-keygen or keymgr printed",
-                ) from None  # fmt: skip
-            self._key["keyname"] = dns.name.from_text(own.key_name)
-            self._key["keyalgorithm"] = own.key_algorithm or "hmac-sha256"
+            self._key = _key(own.key_name, own.key_secret, own.key_algorithm or "hmac-sha256")
         self._control = controlling.Control(given.control, given.timeout) if given.control else None
         self.makes_zones = self._control is not None
 
@@ -261,6 +254,26 @@ class Rfc2136Server:
             return ask()
         except _TELLS as error:
             raise failing.explain(error, self.name, doing) from error
+
+
+def _key(name: str, secret: Any, algorithm: str) -> dict[str, Any]:
+    """What messages are signed with. Raises `ConfigInvalid`, which tells nothing of the secret."""
+    try:
+        found = {
+            "keyring": dns.tsigkeyring.from_text({name: secret}),
+            "keyname": dns.name.from_text(name),
+            "keyalgorithm": algorithm,
+        }
+        known = dns.name.from_text(algorithm) in dns.tsig.mac_sizes
+    except dns.exception.DNSException:
+        why, hint = f"{name!r} is no name of a key", "correct options.key_name"
+    except (ValueError, TypeError, AttributeError):
+        why, hint = "its secret is not base64", "set secrets.key_secret to what tsig-keygen or keymgr printed"
+    else:
+        if known:
+            return found
+        why, hint = f"there is no algorithm {algorithm}", "write options.key_algorithm: hmac-sha256"
+    raise errors.ConfigInvalid("the key of the name server cannot be used", why=why, hint=hint)
 
 
 def _require(update: dns.update.UpdateMessage, batch: server.Batch) -> None:

@@ -34,7 +34,7 @@ def read(text: str, place: str) -> asyncssh.SSHKnownHosts:
     Raises `TargetDenied` for what is no such line.
     """
     lines = []
-    for line in text.splitlines():
+    for number, line in enumerate(text.splitlines(), start=1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
@@ -44,7 +44,7 @@ def read(text: str, place: str) -> asyncssh.SSHKnownHosts:
         if not _is_key(" ".join(words[1:])):
             raise errors.TargetDenied(
                 f"the host keys of {place} cannot be read",
-                why=f"this is no line with a key: {line[:80]}",
+                why=f"line {number} has no key",
                 hint="write lines as in known_hosts: `ssh-keyscan -t ed25519 HOST`, compared at the host's console",
             )
         lines.append(" ".join([*marker, *words]))
