@@ -29,7 +29,7 @@ class DnsStand(stand.Stand):
     def __init__(self, server: nameservers.NameServer, zone: str) -> None:
         self._server = server
         self._zone = zone
-        self.place = target.Target("names", "dns", settings=server.settings)
+        self.place = target.Target("names", "dns", settings={**server.settings, "timeout": "3s"})
         self.secrets = credentials.Credentials({"DNS_KEY": server.key})
         self.planted = (server.key,)
 
