@@ -157,18 +157,19 @@ class Rfc2136Server:
         return self._merged(zone, known, found)
 
     def _merged(self, zone: str, known: seeing.Seen, found: dns.zone.Zone) -> seeing.Seen:
-        old = known.source.nodes
-        changed = [name for name, node in found.nodes.items() if old.get(name) is not node]
-        changed += [name for name in old if name not in found.nodes]
+        # Told by the nodes, not by their names: comparing 10,000 names takes longer than all the rest.
+        before, after = known.source.nodes, found.nodes
+        left, there = set(map(id, before.values())), set(map(id, after.values()))
         kept, shown, home = dict(known.records), dict(known.live), Zone(zone, [])
-        for name in changed:
-            for one in self._of_node(home, name, old.get(name)):
+        for name, node in before.items():
+            for one in self._of_node(home, name, node) if id(node) not in there else ():
                 kept.pop(records.key(one), None)
                 shown.pop(records.rid_of(one, zone), None)
-            for one in self._of_node(home, name, found.nodes.get(name)):
+        for name, node in after.items():
+            for one in self._of_node(home, name, node) if id(node) not in left else ():
                 kept[records.key(one)] = one
-                there = seeing.live(one, zone)
-                shown[there.id] = there
+                live = seeing.live(one, zone)
+                shown[live.id] = live
         return dataclasses.replace(
             known, serial=_serial(found), records=kept, live=shown, marks=_marks(found, zone), source=found
         )
