@@ -68,7 +68,12 @@ class Fleet:
         shared, found = self._shared, self._declared
         before = {name: place.declared for name, place in shared.places.items()}
         users = {name: one.application.target for name, one in shared.tenants.items()}
-        targets, in_use = references.keep_targets(before, found, users)
+        leaving = {
+            name
+            for name, one in shared.tenants.items()
+            if one.application.decommissioned or found.may_remove(one.application)
+        }
+        targets, in_use = references.keep_targets(before, found, users, leaving)
         told = shared.configuration.errors if shared.configuration else ()
         for error in in_use:
             if str(error) not in {str(one) for one in told}:
@@ -146,6 +151,9 @@ class Fleet:
             await self._shared.database.forget(known.lease, name)
             await self._shared.database.release(self._shared.holder, [name])
         self._remove(name)
+        for below in known.application.depends_on:
+            if below in self._shared.tenants:
+                self._shared.queue.put(below, queue.Urgency.CHANGE)
         _log.info("application is gone", application=name)
         self._enforce()
         await self._close_unused()
@@ -229,7 +237,6 @@ def leaving(known: tenant.Tenant, found: configuration.Configuration) -> tuple[a
         subject,
         decommissioned=True,
         deletion_policy=policy,
-        depends_on=(),
         suspended=False,
         farewells=known.farewells,
     )

@@ -253,9 +253,11 @@ class _Prospect:
 
 
 def _in_order(found: list[tenant.Tenant]) -> list[tenant.Tenant]:
-    """Applications after those that they depend on: as they come to pass once it is merged."""
+    """Applications after those that they depend on, and what leaves before them: as they come to pass once it is merged."""
     known = {one.name: one for one in found}
-    return [known[name] for name in orders.after({one.name: one.application.depends_on for one in found})]
+    needs = {one.name: one.application.depends_on for one in found}
+    leaving = {one.name for one in found if one.application.decommissioned}
+    return [known[name] for name in orders.through(needs, leaving)]
 
 
 class _Nobody:

@@ -97,8 +97,13 @@ def planned(
 
 
 def situated(subject: application.Application, place: target.Target) -> dict[str, Any]:
-    """Where an application is, and what it waits for: beside a plan among several."""
-    return {"target": place.name, "provider": place.provider, "depends_on": list(subject.depends_on)}
+    """Where an application is, and what it waits for (or lets go first, where it leaves): beside a plan among several."""
+    return {
+        "target": place.name,
+        "provider": place.provider,
+        "depends_on": list(subject.depends_on),
+        "leaving": subject.decommissioned,
+    }
 
 
 def result(value: plan.ChangeResult) -> dict[str, Any]:

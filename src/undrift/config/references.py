@@ -311,12 +311,16 @@ def _collision(name: str, former: str, origin: errors.Origin, why: str) -> error
 
 
 def keep_targets(
-    before: Mapping[str, target.Target], after: configuration.Configuration, users: Mapping[str, str]
+    before: Mapping[str, target.Target],
+    after: configuration.Configuration,
+    users: Mapping[str, str],
+    leaving: Collection[str] = (),
 ) -> tuple[Mapping[str, target.Target], tuple[errors.TargetInUse, ...]]:
     """The targets to work with after a commit: the declared ones, and removed ones that are still in use.
 
     `before` are those that were worked with until now, `users` maps applications (also those that left Git and
-    still own something) to their target. A target that is only broken stays as it was, without another error.
+    still own something) to their target. A target that is only broken stays as it was, without another error; so does
+    one whose users are all `leaving`: it goes with the last of them.
     """
     kept: dict[str, target.Target] = dict(after.targets)
     found: list[errors.TargetInUse] = []
@@ -324,14 +328,16 @@ def keep_targets(
         kept[name] = before[name]
         if ("Target", name) in after.spoiled or not after.complete:
             continue
-        using = sorted(user for user, place in users.items() if place == name)
+        using = sorted(user for user, place in users.items() if place == name and user not in leaving)
+        if not using:
+            continue
         found.append(
             errors.TargetInUse(
                 f"Target {name} was removed while it is in use",
                 origin=before[name].origin,
                 why=f"applications own something there: {', '.join(using[:_FEW])}"
                 + (" …" if len(using) > _FEW else ""),
-                hint="put it back, remove the applications first, and the target when they are gone",
+                hint="put it back, or remove the applications, too",
             )
         )
     return kept, tuple(found)

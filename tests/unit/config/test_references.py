@@ -88,6 +88,14 @@ class TestKeepingTargets:
         assert [type(each) for each in found] == [errors.TargetInUse]
         assert "api, web" in found[0].why
 
+    async def test_one_that_leaves_with_all_that_is_on_it_is_no_error(self) -> None:
+        after = await declaring.read(declaring.BASE.replace("servers", "machines"))
+        users = {"web": "servers", "api": "servers"}
+
+        assert references.keep_targets(BEFORE, after, users, {"web", "api"})[0]["servers"] is SERVERS
+        assert references.keep_targets(BEFORE, after, users, {"web", "api"})[1] == ()
+        assert "api" in references.keep_targets(BEFORE, after, users, {"web"})[1][0].why
+
     async def test_one_that_is_not_in_use_goes(self) -> None:
         after = await declaring.read(declaring.BASE.replace("servers", "machines"))
 

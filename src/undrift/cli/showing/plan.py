@@ -32,7 +32,7 @@ _DIGITS = 12
 def plan(found: Mapping[str, Any], *, text: bool, placed: bool = False) -> Iterator[str]:
     """A plan: what it comes to, its changes (with `text` as diffs), what is left alone, noticed, what stops it.
 
-    `placed` names the target, too.
+    `placed` names the target, and what has to be well before, too.
     """
     waves: Sequence[Sequence[Mapping[str, Any]]] = found["waves"]
     yield _headline(found, waves, placed=placed)
@@ -71,6 +71,8 @@ def _headline(found: Mapping[str, Any], waves: Sequence[Sequence[Mapping[str, An
     name = telling.style(found["application"], bold=True)
     if placed and found.get("target"):
         name += f" on {found['target']} ({found['provider']})"
+        word = "before" if found["leaving"] else "after"
+        name += f" {word} {', '.join(found['depends_on'])}" if found["depends_on"] else ""
     return f"{name}{where}: {told or idle}, {found['unchanged']} unchanged"
 
 
