@@ -12,7 +12,7 @@ import time
 from benchmarks import figures
 from undrift import interfaces
 from undrift.engine import reconciling, rendering
-from undrift.model import application, inventory, resource, target
+from undrift.model import application, inventory, resource, target, view
 from undrift.testing import fakes, memory
 
 ROUNDS = 2000
@@ -57,7 +57,7 @@ async def measure() -> tuple[float, float]:
             application=declared,
             config_digest="1",
             memory=await database.recall("site"),
-            surroundings=interfaces.Surroundings(),
+            surroundings=view.Surroundings(),
         )
         told = await reconciling.reconcile(subject, world, "r")
         if told.failure is not None:

@@ -23,14 +23,11 @@ from undrift.model import application, health, record, resource, view
         (application.Project("p", accounts=("robot-*", "")), []),
     ],
 )
-def test_projects_are_enforced(
-    project: application.Project, code: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_projects_are_enforced(project: application.Project, code: list[str]) -> None:
     """Which sources, targets, kinds, namespaces and accounts an application may use; else nobody even looks."""
     world, tenant = story()
     tenant.source.commit(dataclasses.replace(file(resource.ResourceId("File", "shop", "a"))))
-    around = view.Surroundings(project=project, source_url="https://example.org/x", now=history.NOW)
-    monkeypatch.setattr(history, "AROUND", around)
+    world.around = view.Surroundings(project=project, source_url="https://example.org/x", now=history.NOW)
 
     found = told(world)
 
@@ -47,15 +44,13 @@ def test_projects_are_enforced(
         (view.Peer("db", health.Health(health.Status.DEGRADED, "ill"), in_sync=True), ["UD608"]),
     ],
 )
-def test_dependencies_have_to_be_healthy(
-    peer: view.Peer | None, code: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dependencies_have_to_be_healthy(peer: view.Peer | None, code: list[str]) -> None:
     """And in sync; why not is told."""
     world, tenant = story()
     tenant.declared = dataclasses.replace(tenant.declared, depends_on=("db",))
     tenant.source.commit(file(A))
     peers = {} if peer is None else {"db": peer}
-    monkeypatch.setattr(history, "AROUND", view.Surroundings(peers=peers, now=history.NOW))
+    world.around = view.Surroundings(peers=peers, now=history.NOW)
 
     assert codes(told(world)) == code
 
