@@ -57,6 +57,8 @@ async def _connect(
             keepalive_interval=_KEEP_ALIVE,
             keepalive_count_max=_MISSED,
             compression_algs=None,
+            gss_auth=False,
+            gss_kex=False,
             **options,
         )
     except asyncssh.HostKeyNotVerifiable as error:

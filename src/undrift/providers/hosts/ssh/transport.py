@@ -24,7 +24,6 @@ _CHANGE: Final = 120.0
 _MORE: Final = 10.0
 """Seconds beyond a program's own limit after which we stop to wait for it."""
 _LARGE: Final = 256 << 10
-_PER_COMMAND: Final = 4 << 20
 _LATE: Final = 124
 _NO_PROGRAM: Final = 127
 _In = TypeVar("_In")
