@@ -143,6 +143,7 @@ def approve(vault: Vault) -> None:
     assert "approved" in vault.ask("approve", "site", digest).lower()
 
 
+@pytest.mark.timeout(300)
 def test_through_its_whole_life(vault: Vault) -> None:
     """Planned, approved, applied, drifted, changed, failing, and taken away: the target has it, nobody else."""
     world = vault.world
