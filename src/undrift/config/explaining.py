@@ -189,12 +189,24 @@ def _model_at(
 ) -> type[pydantic.BaseModel] | None:
     """The model that holds the fields at a path."""
     found: type[pydantic.BaseModel] | None = model
+    named = False
     for step in location:
         if isinstance(step, int):
             continue
+        if named:
+            named = False
+            continue
         field = _fields(found).get(step)
         found = next(_models(field.annotation), None) if field is not None else None
+        named = field is not None and _is_named(field.annotation)
     return found
+
+
+def _is_named(annotation: Any) -> bool:
+    """Whether the next step of a path is a name that people chose, and no field: the annotation is a mapping."""
+    return typing.get_origin(annotation) is dict or any(
+        _is_named(inner) for inner in typing.get_args(annotation)
+    )
 
 
 def _models(annotation: Any) -> Iterator[type[pydantic.BaseModel]]:

@@ -238,3 +238,12 @@ async def test_outputs_are_translated_with_their_places() -> None:
     [one] = found.applications["gate"].outputs
     assert dataclasses.astuple(one)[:5] == ("a", "Service/x", "status.ip", "", True)
     assert str(one.origin).startswith("undrift.yaml:13:")
+
+
+async def test_a_field_below_a_name_that_people_chose() -> None:
+    """The name of an output is no field: what is known below it is still told."""
+    found = await declaring.read(
+        declaring.BASE + declaring.application("gate", "outputs: {address: {fakt: hostname}}")
+    )
+
+    assert [error.hint for error in found.errors] == ["did you mean fact?"]
