@@ -9,7 +9,8 @@ from typing import Any
 
 from undrift import errors, interfaces
 from undrift.model import application, record, resource, source, target
-from undrift.providers.ansible import provider, renderer
+from undrift.providers.ansible import provider
+from undrift.renderers import ansible as ansible_renderer
 from undrift.testing.conformance import stand, trial
 
 INVENTORY = 'all:\n  hosts:\n    web1: {ansible_connection: local, ansible_python_interpreter: "{{ ansible_playbook_python }}"}\n'
@@ -42,7 +43,7 @@ class Place(stand.Stand):
         return provider.AnsibleProvider()
 
     def renderer(self, decryptor: interfaces.Decryptor) -> interfaces.Renderer:
-        return renderer.AnsibleRenderer(decryptor)
+        return ansible_renderer.AnsibleRenderer(decryptor)
 
     def files(self, things: Mapping[str, str], application: str) -> Mapping[str, str]:
         raise NotImplementedError

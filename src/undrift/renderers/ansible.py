@@ -6,7 +6,6 @@ encrypted stays so, and Ansible opens it itself.
 
 from __future__ import annotations
 
-import dataclasses
 import posixpath
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -15,8 +14,7 @@ import undrift
 from undrift import errors, interfaces
 from undrift.lib import paths, words
 from undrift.model import source, target
-
-_SEALED: Final = b"ENC["
+from undrift.renderers import opening
 
 
 class AnsibleRenderer:
@@ -39,45 +37,27 @@ class AnsibleRenderer:
         self, artifact: source.Artifact, recipe: interfaces.Recipe, facts: target.Facts
     ) -> interfaces.Rendered:
         """See `interfaces.Renderer`. One document: which playbook, and how. Raises all `RenderError`s at once."""
-        wrong: list[errors.UndriftError] = []
-        files: dict[str, source.File] = {}
-        encrypted: set[str] = set()
+        opened = await opening.opened(artifact.files, artifact.path, self._decryptor)
+        wrong = list(opened.wrong.values())
         for name, file in artifact.files.items():
-            try:
-                plain = await self._opened(name, file)
-                _check(name, file)
-            except errors.UndriftError as error:
-                error.origin = error.origin or _origin(artifact.path, name)
-                wrong.append(error)
-                continue
-            files[name] = file if plain is None else dataclasses.replace(file, content=plain)
-            if plain is not None:
-                encrypted.add(name)
+            wrong += _leaving(name, file, artifact.path)
         chosen = _chosen(recipe.settings, artifact.files, wrong)
         if wrong:
             raise errors.gather(wrong)
         document = interfaces.Document(chosen, _origin(artifact.path, chosen["playbook"]).file)
-        return interfaces.Rendered((document,), files, frozenset(encrypted), {"undrift": undrift.__version__})
-
-    async def _opened(self, name: str, file: source.File) -> bytes | None:
-        """The content of an encrypted file, None where it is not encrypted."""
-        if file.kind is source.FileKind.LINK or _SEALED not in file.content:
-            return None
-        if self._decryptor is not None:
-            return await self._decryptor.decrypt(file.content, name)
-        if b"AES256_GCM" not in file.content or b"sops" not in file.content:
-            return None
-        raise errors.DecryptionFailed(
-            f"{name} is encrypted, and nothing here can decrypt it",
-            hint="give the agent a key: SOPS_AGE_KEY_FILE, or --age-key-file",
+        return interfaces.Rendered(
+            (document,), opened.files, opened.encrypted, {"undrift": undrift.__version__}
         )
 
 
-def _check(name: str, file: source.File) -> None:
-    if file.kind is source.FileKind.LINK and paths.link_leaves(
-        name, file.content.decode("utf-8", "surrogateescape")
-    ):
-        raise errors.RenderFailed(f"the link {name} leads out of its folder", hint="put the file itself here")
+def _leaving(name: str, file: source.File, folder: str) -> list[errors.UndriftError]:
+    """What is wrong with a link that leads out of its folder."""
+    if file.kind is not source.FileKind.LINK:
+        return []
+    if not paths.link_leaves(name, file.content.decode("utf-8", "surrogateescape")):
+        return []
+    what = f"the link {name} leads out of its folder"
+    return [errors.RenderFailed(what, origin=_origin(folder, name), hint="put the file itself here")]
 
 
 def _chosen(
